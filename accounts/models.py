@@ -1,0 +1,52 @@
+"""People and their API keys."""
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
+
+from accounts.keys import KeyGenerator
+
+
+class User(AbstractUser):
+    """A person. Administrators have `is_staff`; reviewers are members of the Reviewers group."""
+
+    email = models.EmailField("email address", unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    @property
+    def is_reviewer(self) -> bool:
+        """Tell whether the person may decide suggestions, labels and overrides."""
+        if not self.is_active:
+            return False
+        return self.is_superuser or self.groups.filter(name="Reviewers").exists()
+
+
+class ApiKeyManager(BaseAPIKeyManager):
+    key_generator = KeyGenerator()
+
+
+class ApiKey(AbstractAPIKey):
+    """A program's key: what it may do, and how much of it. The secret itself is shown once and not kept."""
+
+    class Environment(models.TextChoices):
+        TEST = "test", "Test: paper and sandbox only"
+        LIVE = "live", "Live"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    environment = models.CharField(max_length=4, choices=Environment, default=Environment.TEST)
+    scopes = models.JSONField(default=list)
+    rate_limit_per_hour = models.PositiveIntegerField(default=1000)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    use_count = models.BigIntegerField(default=0)
+
+    objects = ApiKeyManager()
+
+    class Meta(AbstractAPIKey.Meta):
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
+
+    @property
+    def shown_prefix(self) -> str:
+        """What a list may show of a key."""
+        return f"bkt_{self.environment}_{self.prefix}…"

@@ -1,0 +1,235 @@
+"""What is held: baskets, their immutable compositions, their price history, and how they change."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from categorization.models import Theme
+from itomarkets.lib.fields import DivisorField, PriceField, UnitsField, ValueField, WeightField
+from itomarkets.lib.venues import Side
+from markets.models import Market
+
+
+class Basket(models.Model):
+    """A weighted set of markets under one name. A system basket is one theme."""
+
+    class Kind(models.TextChoices):
+        SYSTEM = "system", "System"
+        CUSTOM = "custom", "Custom"
+
+    class Visibility(models.TextChoices):
+        PUBLIC = "public", "Public"
+        PRIVATE = "private", "Private"
+
+    class Mode(models.TextChoices):
+        """What a target weight means when units are set (methodology, section 3)."""
+
+        DOLLAR = "dollar", "Share of the money"
+        SHARE = "share", "Share of the contracts"
+        RISK = "risk", "Share of the terminal risk"
+
+    class Allocation(models.TextChoices):
+        """How a purchase splits its money."""
+
+        UNITS = "units", "By units: tracks the level"
+        WEIGHTS = "weights", "By weights: splits the money"
+
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    kind = models.CharField(max_length=8, choices=Kind)
+    visibility = models.CharField(max_length=8, choices=Visibility, default=Visibility.PRIVATE)
+    theme = models.OneToOneField(Theme, null=True, blank=True, on_delete=models.PROTECT, related_name="basket")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="baskets"
+    )
+    mode = models.CharField(max_length=8, choices=Mode, default=Mode.DOLLAR)
+    allocation = models.CharField(max_length=8, choices=Allocation, default=Allocation.UNITS)
+    # Overrides of BASKET_DEFAULTS (caps, gates, roll policy); decimal strings.
+    rules = models.JSONField(default=dict, blank=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="system", theme__isnull=False, owner__isnull=True)
+                | Q(kind="custom", theme__isnull=True, owner__isnull=False),
+                name="basket_system_has_theme_custom_has_owner",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Composition(models.Model):
+    """One immutable version of what a basket holds."""
+
+    basket = models.ForeignKey(Basket, on_delete=models.CASCADE, related_name="compositions")
+    version = models.PositiveIntegerField()
+    effective_at = models.DateTimeField()
+    reason = models.CharField(max_length=200)
+    method_version = models.CharField(max_length=20)
+    inputs_hash = models.CharField(max_length=64)
+    # Level = value / divisor. Gross at mids; net also pays the spread and fees of each change.
+    divisor = DivisorField()
+    divisor_net = DivisorField()
+    divisor_before = DivisorField(null=True, blank=True)
+    divisor_net_before = DivisorField(null=True, blank=True)
+    # Value of what was held just before (null at the first composition) and just after the change.
+    value_before = ValueField(null=True, blank=True)
+    value_after = ValueField()
+    cash = ValueField(default=0)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["basket", "-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["basket", "version"], name="composition_version_once"),
+            models.CheckConstraint(condition=Q(divisor__gt=0, divisor_net__gt=0), name="composition_divisor_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.basket_id} v{self.version}"
+
+
+class Constituent(models.Model):
+    """One leg of a composition: a side of a market, its target weight and its units."""
+
+    composition = models.ForeignKey(Composition, on_delete=models.CASCADE, related_name="constituents")
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="constituents")
+    side = models.CharField(max_length=3, choices=Side)
+    weight = WeightField()
+    units = UnitsField()
+    # The held side's mark when units were set, and the rule of the waterfall that gave it.
+    mark = PriceField()
+    mark_reason = models.CharField(max_length=20)
+    why = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["composition", "market"], name="constituent_once"),
+            models.CheckConstraint(condition=Q(weight__gt=0, weight__lte=1), name="constituent_weight_0_to_1"),
+            models.CheckConstraint(condition=Q(units__gte=0), name="constituent_units_not_negative"),
+        ]
+
+
+class PriceHistory(models.Model):
+    """One fixing of a basket: exact sums, divided by the composition's divisor on reading."""
+
+    class Interval(models.IntegerChoices):
+        MINUTE = 60, "Minute"
+        DAY = 86400, "Day"
+
+    class Source(models.TextChoices):
+        LIVE = "live", "Recorded as it happened"
+        BACKFILL = "backfill", "Recomputed from market history"
+        SIMULATED = "simulated", "Before the first composition"
+
+    basket = models.ForeignKey(Basket, on_delete=models.CASCADE, related_name="history")
+    composition = models.ForeignKey(Composition, on_delete=models.PROTECT, related_name="history")
+    interval = models.PositiveIntegerField(choices=Interval, default=Interval.MINUTE)
+    at = models.DateTimeField()
+    # Σ units × price + settled value + cash, at mids, bids and asks.
+    value = ValueField()
+    value_bid = ValueField(null=True)
+    value_ask = ValueField(null=True)
+    # Σ weight × price: the gauge is 100 times this.
+    gauge_sum = ValueField()
+    gauge_bid_sum = ValueField(null=True)
+    gauge_ask_sum = ValueField(null=True)
+    divisor = DivisorField()
+    divisor_net = DivisorField()
+    legs = models.PositiveSmallIntegerField()
+    legs_priced = models.PositiveSmallIntegerField()
+    worst_age_seconds = models.PositiveIntegerField(null=True)
+    # complete, partial, carried, wide ...
+    quality = models.CharField(max_length=40)
+    source = models.CharField(max_length=10, choices=Source)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["basket", "interval", "at"], name="fixing_once")]
+        verbose_name_plural = "price history"
+
+
+class Suggestion(models.Model):
+    """A user's wish to change what everybody sees; a reviewer decides."""
+
+    class Type(models.TextChoices):
+        NEW = "new", "New basket"
+        ADD = "add", "Add markets"
+        REMOVE = "remove", "Remove markets"
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Pending"
+        APPROVED = "approved", "Approved"
+        REJECTED = "rejected", "Rejected"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="suggestions")
+    type = models.CharField(max_length=6, choices=Type)
+    basket = models.ForeignKey(Basket, null=True, blank=True, on_delete=models.CASCADE, related_name="suggestions")
+    name = models.CharField(max_length=120, blank=True)
+    description = models.TextField(blank=True)
+    # [{"market": id, "side": "yes", "weight": "0.25"}]
+    legs = models.JSONField(default=list)
+    reason = models.TextField()
+    status = models.CharField(max_length=9, choices=Status, default=Status.PENDING)
+    reviewer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    notes = models.TextField(blank=True)
+    result = models.ForeignKey(Basket, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        # Query: the reviewers' queue, oldest first.
+        indexes = [models.Index(fields=["status", "created_at"], name="suggestion_queue")]
+        constraints = [
+            models.CheckConstraint(
+                condition=(Q(type="new", basket__isnull=True) & ~Q(name=""))
+                | (Q(type__in=["add", "remove"]) & Q(basket__isnull=False)),
+                name="suggestion_names_its_target",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_type_display()}: {self.name or self.basket_id}"
+
+
+class Override(models.Model):
+    """A reviewer's word about one market in system baskets; it survives every rebuild and touches no label."""
+
+    class Action(models.TextChoices):
+        EXCLUDE = "exclude", "Do not hold"
+        PIN = "pin", "Always hold"
+        MOVE = "move", "Hold in another basket"
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="overrides")
+    basket = models.ForeignKey(Basket, on_delete=models.CASCADE, related_name="overrides")
+    target = models.ForeignKey(Basket, null=True, blank=True, on_delete=models.CASCADE, related_name="moved_here")
+    action = models.CharField(max_length=8, choices=Action)
+    side = models.CharField(max_length=3, choices=Side, blank=True)
+    weight = WeightField(null=True, blank=True)
+    reason = models.TextField()
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["market", "basket"], name="override_once"),
+            models.CheckConstraint(
+                condition=Q(action="move", target__isnull=False) | (~Q(action="move") & Q(target__isnull=True)),
+                name="override_move_has_target",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {self.market_id}"

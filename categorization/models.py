@@ -1,0 +1,123 @@
+"""Facts about what a market bears on, how we came to them, and who confirmed them."""
+
+from django.conf import settings
+from django.db import models
+
+from markets.models import Market
+
+
+class Theme(models.Model):
+    """A family of risk factors; the taxonomy file is the source, this is its copy for relations."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=80)
+    about = models.TextField(blank=True)
+    # What "up" means for the whole theme; empty where the theme has no axis.
+    up = models.CharField(max_length=200, blank=True)
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RiskFactor(models.Model):
+    """One of the things that markets bear on."""
+
+    class Sign(models.IntegerChoices):
+        MORE = 1, "more of the theme"
+        NEITHER = 0, "neither"
+        LESS = -1, "less of the theme"
+
+    slug = models.SlugField(unique=True)
+    theme = models.ForeignKey(Theme, on_delete=models.PROTECT, related_name="factors")
+    name = models.CharField(max_length=120)
+    up = models.CharField(max_length=200, blank=True)
+    sign = models.SmallIntegerField(choices=Sign)
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ModelVersion(models.Model):
+    """What decided: the rules, examples and models of a run, by the hash of all that they depend on."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField()
+    is_active = models.BooleanField(default=False)
+    measures = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.digest[:12]
+
+
+class Classification(models.Model):
+    """What one market bears on, in which direction, how sure we are, and why."""
+
+    class Status(models.TextChoices):
+        ASSIGNED = "assigned", "Assigned by the pipeline"
+        WAITING = "waiting", "Waiting for review"
+        CONFIRMED = "confirmed", "Confirmed by a reviewer"
+        CORRECTED = "corrected", "Corrected by a reviewer"
+        UNCLASSIFIED = "unclassified", "No factor fits"
+        SKIPPED = "skipped", "Skipped"
+
+    class Direction(models.IntegerChoices):
+        MORE = 1, "YES means more"
+        NEITHER = 0, "Neither"
+        LESS = -1, "YES means less"
+
+    market = models.OneToOneField(Market, on_delete=models.CASCADE, related_name="classification")
+    factor = models.ForeignKey(
+        RiskFactor, null=True, blank=True, on_delete=models.PROTECT, related_name="classifications"
+    )
+    runner_up = models.ForeignKey(RiskFactor, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    direction = models.SmallIntegerField(choices=Direction, default=Direction.NEITHER)
+    confidence = models.FloatField(default=0.0)
+    # 0 to 1, written by baskets: how much a wrong label would cost. Reviewers start at the top.
+    importance = models.FloatField(default=0.0)
+    status = models.CharField(max_length=12, choices=Status)
+    skip_reason = models.CharField(max_length=40, blank=True)
+    # One entry a stage, in order: {"stage": "...", "says": "...", ...}.
+    trail = models.JSONField(default=list)
+    input_digest = models.CharField(max_length=32, blank=True)
+    model_version = models.ForeignKey(ModelVersion, null=True, on_delete=models.PROTECT, related_name="+")
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            # Query: the members of a factor, for baskets.
+            models.Index(fields=["factor", "status"], name="classification_factor"),
+            # Query: what changed since baskets looked last.
+            models.Index(fields=["changed_at"], name="classification_changed"),
+            # Query: the review queue, most important first.
+            models.Index(fields=["status", "-importance"], name="classification_queue"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.market_id}: {self.factor_id or self.status}"
+
+
+class Review(models.Model):
+    """One decision of a reviewer about one classification. Appended, never changed."""
+
+    classification = models.ForeignKey(Classification, on_delete=models.CASCADE, related_name="reviews")
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="label_reviews")
+    at = models.DateTimeField()
+    old_factor = models.ForeignKey(RiskFactor, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    old_direction = models.SmallIntegerField()
+    new_factor = models.ForeignKey(RiskFactor, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    new_direction = models.SmallIntegerField()
+    note = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]

@@ -1,0 +1,305 @@
+"""Settings, read from the environment and from `.env` beside manage.py; `.env.example` lists what can be set.
+
+One file serves both ways to run: without DATABASE_URL and REDIS_URL everything is embedded
+(SQLite, files and memory under var/); with them PostgreSQL and Redis carry it.
+"""
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import environ
+from celery.schedules import crontab
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
+
+VAR_DIR = Path(env.str("ITO_VAR", default=str(BASE_DIR / "var")))
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+
+# --- Who we are and where we are served ---------------------------------------------------------
+DEBUG = env.bool("DEBUG", default=False)
+UNSAFE_SECRET_KEY = "only-for-trying-it-never-for-production"  # noqa: S105
+SECRET_KEY = env.str("SECRET_KEY", default=UNSAFE_SECRET_KEY if DEBUG else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set. Put a long random value in the environment or in .env, "
+        "or set DEBUG=1 to try things on this machine."
+    )
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# Plain http is for one machine only: `up` and the browser tests set it, production does not.
+INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
+
+INSTALLED_APPS = [
+    "itomarkets",
+    "itomarkets.records",
+    "accounts",
+    "markets",
+    "categorization",
+    "baskets",
+    "trading",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.humanize",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "rest_framework",
+    "rest_framework_api_key",
+    "django_filters",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "itomarkets.middleware.RequestIdMiddleware",
+    "itomarkets.middleware.ContentSecurityPolicyMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "itomarkets.urls"
+WSGI_APPLICATION = "itomarkets.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "itomarkets.context.frame",
+            ],
+            "builtins": ["itomarkets.lib.templatetags.figures"],
+        },
+    }
+]
+CSRF_FAILURE_VIEW = "itomarkets.views.csrf_failure"
+
+# --- Data ---------------------------------------------------------------------------------------
+DATABASE_URL = env.str("DATABASE_URL", default="")
+EMBEDDED = not DATABASE_URL
+if EMBEDDED:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": VAR_DIR / "itomarkets.sqlite3",
+            "OPTIONS": {
+                # One writer at a time: take the write lock at BEGIN, wait for it, let readers go on.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": (
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; "
+                    "PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456;"
+                ),
+            },
+        }
+    }
+else:
+    DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+    DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "itomarkets"}}
+
+# --- People -------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "dashboard"
+ACCOUNT_LOGOUT_REDIRECT_URL = "landing"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_UNIQUE_EMAIL = True
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+MAIL_IS_SENT = "EMAIL_URL" in env.ENVIRON
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if MAIL_IS_SENT else "none"
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Itô Markets <no-reply@localhost>")
+SESSION_COOKIE_AGE = int(timedelta(days=30).total_seconds())
+
+# --- Transport ----------------------------------------------------------------------------------
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if not INSECURE_HTTP:
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=True)
+    if env.bool("BEHIND_PROXY", default=True):
+        # Only behind a proxy that strips this header from what it is sent.
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
+
+# --- Static files -------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": env.str("STATICFILES_BACKEND", default="whitenoise.storage.CompressedManifestStaticFilesStorage")
+    },
+}
+# A sourcemap comment in a vendored file must not stop collectstatic.
+WHITENOISE_MANIFEST_STRICT = not DEBUG
+
+# --- Language and time --------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --- API ----------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.api.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["itomarkets.lib.scopes.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.KeyRateThrottle"],
+    "DEFAULT_PAGINATION_CLASS": "itomarkets.lib.pagination.CursorPages",
+    "PAGE_SIZE": 50,
+    "EXCEPTION_HANDLER": "itomarkets.lib.api_errors.exception_handler",
+    "COERCE_DECIMAL_TO_STRING": True,
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+API_KEY_RATE_PER_HOUR = env.int("API_KEY_RATE_PER_HOUR", default=1_000)
+CRON_SECRET = env.str("CRON_SECRET", default="")
+
+# --- Background work ----------------------------------------------------------------------------
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {
+    "trading.*": {"queue": "trading"},
+    "markets.*": {"queue": "ingest" if REDIS_URL else "default"},
+}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_ALWAYS_EAGER = env.bool("CELERY_TASK_ALWAYS_EAGER", default=False)
+if REDIS_URL:
+    CELERY_BROKER_URL = REDIS_URL
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
+else:
+    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(VAR_DIR / "broker" / "queue"),
+        "data_folder_out": str(VAR_DIR / "broker" / "queue"),
+        "control_folder": str(VAR_DIR / "broker" / "control"),
+        "processed_folder": str(VAR_DIR / "broker" / "processed"),
+        "polling_interval": 0.1,
+    }
+    for _folder in ("queue", "control", "processed"):
+        (VAR_DIR / "broker" / _folder).mkdir(parents=True, exist_ok=True)
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+# Categorization, mapping, overrides and expansion follow each sync: `run_pipeline` calls them in order.
+CELERY_BEAT_SCHEDULE = {
+    "sync-markets-daily": {
+        "task": "itomarkets.sync_pipeline",
+        "schedule": crontab(hour="2", minute="0"),
+        "kwargs": {"full": True},
+    },
+    "sync-markets-delta": {
+        "task": "itomarkets.sync_pipeline",
+        "schedule": crontab(minute="5-59/10"),
+        "kwargs": {"full": False},
+    },
+    "record-prices": {"task": "baskets.record_prices", "schedule": crontab(minute="*")},
+    "reconcile-orders": {"task": "trading.reconcile", "schedule": timedelta(seconds=15)},
+    "settle-positions": {"task": "trading.settle", "schedule": crontab(minute="*/5")},
+}
+
+# --- Venues -------------------------------------------------------------------------------------
+VENUES = env.str("VENUES", default="sandbox")
+if VENUES not in ("sandbox", "live"):
+    raise ImproperlyConfigured(f"VENUES is {VENUES!r}; expected 'sandbox' (the built-in stand-in) or 'live'.")
+SANDBOX_URL = env.str("SANDBOX_URL", default="http://127.0.0.1:8010")
+if VENUES == "sandbox":
+    KALSHI_URL = f"{SANDBOX_URL}/kalshi/trade-api/v2"
+    POLYMARKET_GAMMA_URL = f"{SANDBOX_URL}/gamma"
+    POLYMARKET_CLOB_URL = f"{SANDBOX_URL}/clob"
+    POLYMARKET_DATA_URL = f"{SANDBOX_URL}/data"
+else:
+    KALSHI_URL = env.str("KALSHI_URL", default="https://external-api.kalshi.com/trade-api/v2")
+    POLYMARKET_GAMMA_URL = env.str("POLYMARKET_GAMMA_URL", default="https://gamma-api.polymarket.com")
+    POLYMARKET_CLOB_URL = env.str("POLYMARKET_CLOB_URL", default="https://clob.polymarket.com")
+    POLYMARKET_DATA_URL = env.str("POLYMARKET_DATA_URL", default="https://data-api.polymarket.com")
+KALSHI_DEMO_URL = env.str("KALSHI_DEMO_URL", default="https://external-api.demo.kalshi.co/trade-api/v2")
+KALSHI_KEY_ID = env.str("KALSHI_KEY_ID", default="")
+KALSHI_PRIVATE_KEY = env.str("KALSHI_PRIVATE_KEY", default="", multiline=True)
+VENUE_TIMEOUT_SECONDS = 10
+# Requests a second that we allow ourselves; each below the venue's published limit.
+VENUE_REQUESTS_PER_SECOND = {
+    "kalshi": env.int("KALSHI_REQUESTS_PER_SECOND", default=18 if VENUES == "live" else 500),
+    "polymarket": env.int("POLYMARKET_REQUESTS_PER_SECOND", default=40 if VENUES == "live" else 500),
+}
+
+# --- Trading ------------------------------------------------------------------------------------
+LIVE_TRADING = env.bool("LIVE_TRADING", default=False)
+CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[])
+PAPER_OPENING_CASH = Decimal("10000")
+QUOTE_LIFE_SECONDS = 15
+TRADE_LIMITS = {
+    "order_notional": Decimal("5000"),
+    "trade_notional": Decimal("10000"),
+    "day_notional": Decimal("50000"),
+    "price_band": Decimal("0.10"),
+    "quote_age_seconds": 90,
+    "close_buffer_seconds": 300,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
+}

@@ -1,0 +1,256 @@
+"""The mirror of both venues: events, markets, quotes, prices, and the runs that fetched them."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from itomarkets.lib.fields import MoneyField, PriceField, SizeField
+from itomarkets.lib.venues import Venue
+from markets.querysets import EventQuerySet, MarketQuerySet
+
+
+class Event(models.Model):
+    """A question's parent at a venue: a Kalshi event or a Polymarket event."""
+
+    venue = models.CharField(max_length=12, choices=Venue)
+    native_id = models.CharField(max_length=120)
+    slug = models.CharField(max_length=300, blank=True)
+    title = models.TextField(blank=True)
+    subtitle = models.TextField(blank=True)
+    series_key = models.CharField(max_length=120, blank=True)
+    series_title = models.TextField(blank=True)
+    category = models.CharField(max_length=80, blank=True)
+    tags = models.JSONField(default=list, blank=True)
+    mutually_exclusive = models.BooleanField(default=False)
+    neg_risk = models.BooleanField(default=False)
+    fee_type = models.CharField(max_length=40, blank=True)
+    fee_multiplier = models.CharField(max_length=20, blank=True)
+    digest = models.CharField(max_length=32, blank=True)
+    created_at = models.DateTimeField()
+    last_changed_at = models.DateTimeField()
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["venue", "native_id"], name="event_identity")]
+        # Query: an event's siblings in its series, for grouping and expansion.
+        indexes = [models.Index(fields=["venue", "series_key"], name="event_series")]
+
+    def __str__(self) -> str:
+        return self.title or self.native_id
+
+
+class Market(models.Model):
+    """One question with a YES and a NO side, as its venue last described it.
+
+    Prices are dollars of one YES contract. An empty book side is null, never 0 or 1.
+    """
+
+    class Status(models.TextChoices):
+        UNOPENED = "unopened", "Not open yet"
+        OPEN = "open", "Open"
+        PAUSED = "paused", "Paused"
+        CLOSED = "closed", "Closed, not decided"
+        DISPUTED = "disputed", "Disputed"
+        RESOLVED = "resolved", "Resolved"
+        VOID = "void", "Void"
+
+    class Result(models.TextChoices):
+        NONE = "", "None yet"
+        YES = "yes", "YES"
+        NO = "no", "NO"
+        FRACTION = "fraction", "Fraction"
+
+    venue = models.CharField(max_length=12, choices=Venue)
+    # Kalshi: the ticker. Polymarket: the Gamma id.
+    native_id = models.CharField(max_length=120)
+    slug = models.CharField(max_length=300, blank=True)
+    event = models.ForeignKey(Event, null=True, blank=True, on_delete=models.PROTECT, related_name="markets")
+    title = models.TextField(blank=True)
+    subtitle = models.TextField(blank=True)
+    rules = models.TextField(blank=True)
+    yes_label = models.CharField(max_length=200, default="Yes")
+    no_label = models.CharField(max_length=200, default="No")
+    outcome_count = models.PositiveSmallIntegerField(default=2)
+    is_combo = models.BooleanField(default=False)
+    category = models.CharField(max_length=80, blank=True)
+    tags = models.JSONField(default=list, blank=True)
+
+    status = models.CharField(max_length=10, choices=Status, default=Status.OPEN)
+    result = models.CharField(max_length=8, choices=Result, default=Result.NONE, blank=True)
+    # What one YES contract pays once resolved; NO pays one minus it.
+    payout = PriceField(null=True, blank=True)
+    open_at = models.DateTimeField(null=True, blank=True)
+    close_at = models.DateTimeField(null=True, blank=True)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    # Seen missing from a complete run and not found by its id either; the row is kept.
+    vanished_at = models.DateTimeField(null=True, blank=True)
+
+    # Listing prices: what the venue's list said at `listed_at`. Books live in Quote.
+    yes_bid = PriceField(null=True, blank=True)
+    yes_ask = PriceField(null=True, blank=True)
+    last_price = PriceField(null=True, blank=True)
+    volume = MoneyField(null=True, blank=True)
+    volume_24h = MoneyField(null=True, blank=True)
+    liquidity = MoneyField(null=True, blank=True)
+    open_interest = SizeField(null=True, blank=True)
+    listed_at = models.DateTimeField(null=True, blank=True)
+
+    # How it trades. Steps and rates are decimal strings, as the venue sends them.
+    price_ranges = models.JSONField(default=list, blank=True)
+    min_size = SizeField(null=True, blank=True)
+    exchange_index = models.PositiveSmallIntegerField(default=0)
+    condition_id = models.CharField(max_length=66, blank=True)
+    yes_token = models.CharField(max_length=80, blank=True)
+    no_token = models.CharField(max_length=80, blank=True)
+    neg_risk = models.BooleanField(default=False)
+    accepts_orders = models.BooleanField(default=True)
+    # {"type": "quadratic", "rate": "0.07", "exponent": "1"}; empty where the venue gave none.
+    fee_schedule = models.JSONField(default=dict, blank=True)
+
+    digest = models.CharField(max_length=32, blank=True)
+    created_at = models.DateTimeField()
+    last_changed_at = models.DateTimeField()
+
+    objects = MarketQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["venue", "native_id"], name="market_identity"),
+            models.CheckConstraint(
+                condition=Q(payout__isnull=True) | Q(payout__gte=0, payout__lte=1), name="market_payout_0_to_1"
+            ),
+        ]
+        indexes = [
+            # Query: open markets by closing time, for eligibility, search and the sync's second pass.
+            models.Index(fields=["status", "close_at"], name="market_status_close"),
+            # Query: what changed since categorization looked last.
+            models.Index(fields=["last_changed_at"], name="market_changed"),
+            # Query: a position or book that names only a token.
+            models.Index(fields=["yes_token"], name="market_yes_token"),
+            models.Index(fields=["no_token"], name="market_no_token"),
+            # Query: the busiest markets first, on search pages.
+            models.Index(F("volume").desc(nulls_last=True), "id", name="market_volume"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.venue}:{self.native_id}"
+
+    @property
+    def question(self) -> str:
+        """The question as a person reads it: the title, with the outcome that it is about."""
+        title = self.title or (self.event.title if self.event_id else "") or self.native_id
+        if self.subtitle and self.subtitle.lower() not in title.lower():
+            return f"{title} ({self.subtitle})"
+        return title
+
+    @property
+    def is_resolved(self) -> bool:
+        return self.status in (self.Status.RESOLVED, self.Status.VOID) and self.payout is not None
+
+
+class Quote(models.Model):
+    """The best prices of one market now, from its order book. Null means nobody quotes that side."""
+
+    class Freshness(models.TextChoices):
+        LIVE = "live", "Live"
+        STALE = "stale", "Stale"
+        DEAD = "dead", "Dead"
+
+    market = models.OneToOneField(Market, on_delete=models.CASCADE, related_name="quote", primary_key=True)
+    yes_bid = PriceField(null=True)
+    yes_bid_size = SizeField(null=True)
+    yes_ask = PriceField(null=True)
+    yes_ask_size = SizeField(null=True)
+    no_bid = PriceField(null=True)
+    no_bid_size = SizeField(null=True)
+    no_ask = PriceField(null=True)
+    no_ask_size = SizeField(null=True)
+    last_price = PriceField(null=True)
+    last_at = models.DateTimeField(null=True)
+    # When the venue says the book stood like this, and when we received it.
+    observed_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        # Query: quotes that are getting old, on the status strip.
+        indexes = [models.Index(fields=["received_at"], name="quote_received")]
+
+
+class QuoteDemand(models.Model):
+    """An upper app's wish: keep this market quoted until then."""
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="demands")
+    source = models.CharField(max_length=40)
+    until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["market", "source"], name="demand_once_a_source")]
+
+
+class PricePoint(models.Model):
+    """The price of one YES contract in a bucket of time; the bucket's start is its key."""
+
+    class Interval(models.IntegerChoices):
+        MINUTE = 60, "Minute"
+        HOUR = 3600, "Hour"
+        DAY = 86400, "Day"
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="price_points")
+    interval = models.PositiveIntegerField(choices=Interval)
+    at = models.DateTimeField()
+    price = PriceField()
+    bid = PriceField(null=True)
+    ask = PriceField(null=True)
+    volume = SizeField(null=True)
+    # Where it came from: live, candles, candles-historical, prices-history ...
+    source = models.CharField(max_length=24)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["market", "interval", "at"], name="price_point_once"),
+            models.CheckConstraint(condition=Q(price__gte=0, price__lte=1), name="price_point_0_to_1"),
+        ]
+
+
+class SyncRun(models.Model):
+    """One run of a venue's sync: what it saw, and whether it may say that something is gone."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running", "Running"
+        COMPLETE = "complete", "Complete"
+        INCOMPLETE = "incomplete", "Incomplete"
+        QUARANTINED = "quarantined", "Quarantined"
+        FAILED = "failed", "Failed"
+
+    venue = models.CharField(max_length=12, choices=Venue)
+    is_full = models.BooleanField(default=True)
+    status = models.CharField(max_length=12, choices=Status, default=Status.RUNNING)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    pages = models.PositiveIntegerField(default=0)
+    seen = models.PositiveIntegerField(default=0)
+    added = models.PositiveIntegerField(default=0)
+    updated = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    gone = models.PositiveIntegerField(default=0)
+    quarantined = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.venue} {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+
+class QuarantinedRow(models.Model):
+    """A row that could not be read: kept as it came, with the reason."""
+
+    run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="quarantined_rows")
+    venue = models.CharField(max_length=12, choices=Venue)
+    native_id = models.CharField(max_length=120, blank=True)
+    raw = models.JSONField()
+    error = models.TextField()
+
+    def __str__(self) -> str:
+        return f"{self.venue}:{self.native_id}"

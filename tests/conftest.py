@@ -1,0 +1,67 @@
+"""What every test shares: no request leaves the machine, and a clock that a test can set."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from itomarkets.lib import clock
+
+REAL_CONNECT = socket.socket.connect
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection that is not to this machine."""
+
+    def connect(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and str(address[0]) not in LOOPBACK:
+            raise AssertionError(f"A test tried to connect to {address}; only loopback is allowed.")
+        return REAL_CONNECT(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture(autouse=True)
+def _clock_is_put_back() -> Iterator[None]:
+    yield
+    clock.set_clock(None)
+
+
+@pytest.fixture
+def at() -> Callable[[datetime], datetime]:
+    """Stop the clock: `at(datetime(2026, 8, 1, tzinfo=UTC))`; returns the instant."""
+
+    def stop(moment: datetime) -> datetime:
+        clock.set_clock(clock.Clock(start=moment, rate=0.0, anchor=0.0))
+        return moment
+
+    return stop
+
+
+@pytest.fixture
+def now(at: Callable[[datetime], datetime]) -> datetime:
+    """Noon of 1 August 2026, UTC, with the clock standing still there."""
+    return at(datetime(2026, 8, 1, 12, tzinfo=UTC))
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Path:
+    """The folder of recorded data; tests that use it skip where it is absent."""
+    folder = Path(os.environ.get("ITO_RECORDED", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    if not (folder / "markets.jsonl.gz").exists():
+        pytest.skip(f"no recorded data at {folder}; set ITO_RECORDED to a folder laid out like it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def venue_documents() -> Path:
+    """The folder of the venues' OpenAPI files; contract tests skip where it is absent."""
+    folder = Path(os.environ.get("ITO_VENUE_DOCUMENTS", Path(__file__).resolve().parents[2] / "shared" / "venues"))
+    if not (folder / "kalshi-openapi.yaml").exists():
+        pytest.skip(f"no OpenAPI files at {folder}; set ITO_VENUE_DOCUMENTS to the folder that holds them")
+    return folder

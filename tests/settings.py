@@ -1,0 +1,18 @@
+"""Settings for tests: production's code paths, fast hashing, no network, nothing left behind."""
+
+import os
+import tempfile
+
+os.environ.setdefault("DEBUG", "0")
+os.environ.setdefault("SECRET_KEY", "tests-only-" + "x" * 50)
+os.environ.setdefault("INSECURE_HTTP", "1")
+os.environ.setdefault("ITO_VAR", tempfile.mkdtemp(prefix="itomarkets-tests-"))
+
+from itomarkets.settings import *  # noqa: F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
+CELERY_BROKER_URL = "memory://"
+CELERY_TASK_ALWAYS_EAGER = True
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+CRON_SECRET = "cron-secret-for-tests"

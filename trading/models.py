@@ -1,0 +1,289 @@
+"""Trades: a click on a basket, its orders, what the venues did with them, and what is held since."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from baskets.models import Basket, Composition
+from itomarkets.lib.fields import MoneyField, PriceField, SizeField
+from itomarkets.lib.venues import Side
+from markets.models import Market
+
+
+class VenueAccount(models.Model):
+    """An account that can hold money and contracts: paper, sandbox, demo or live."""
+
+    class Kind(models.TextChoices):
+        PAPER = "paper", "Paper"
+        KALSHI = "kalshi", "Kalshi"
+        POLYMARKET = "polymarket", "Polymarket"
+
+    class Mode(models.TextChoices):
+        PAPER = "paper", "Paper"
+        SANDBOX = "sandbox", "Sandbox"
+        DEMO = "demo", "Demo"
+        LIVE = "live", "Live"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="venue_accounts")
+    kind = models.CharField(max_length=10, choices=Kind)
+    mode = models.CharField(max_length=7, choices=Mode)
+    label = models.CharField(max_length=60, blank=True)
+    # Sealed by credentials.py; never shown, logged or serialised.
+    sealed_credentials = models.BinaryField(null=True, blank=True, editable=False)
+    key_version = models.CharField(max_length=16, blank=True)
+    # The last four characters of the key's id, for people to tell accounts apart.
+    key_hint = models.CharField(max_length=4, blank=True)
+    is_enabled = models.BooleanField(default=True)
+    # A live account trades only when its owner has switched it on as well as LIVE_TRADING.
+    live_enabled = models.BooleanField(default=False)
+    # What the venue last said; for paper, what the ledger says.
+    cash = MoneyField(default=0)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "kind", "mode"], name="venue_account_once"),
+            models.CheckConstraint(
+                condition=(Q(kind="paper") & Q(mode="paper")) | (~Q(kind="paper") & ~Q(mode="paper")),
+                name="venue_account_paper_is_paper",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} ({self.get_mode_display()})"
+
+
+class TicketQuote(models.Model):
+    """What a basket would cost now, walked through both books; it lives for seconds."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="ticket_quotes")
+    basket = models.ForeignKey(Basket, on_delete=models.CASCADE, related_name="+")
+    composition = models.ForeignKey(Composition, on_delete=models.CASCADE, related_name="+")
+    side = models.CharField(max_length=3, choices=Side)
+    mode = models.CharField(max_length=7, choices=VenueAccount.Mode)
+    allocation = models.CharField(max_length=8, choices=Basket.Allocation)
+    amount = MoneyField()
+    # What QuotedLeg.to_json gives, one a leg, decimals as strings.
+    legs = models.JSONField(default=list)
+    warnings = models.JSONField(default=list)
+    cost = MoneyField()
+    fees = MoneyField()
+    worst_cost = MoneyField()
+    best_payout = MoneyField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created_at"]
+
+
+class Trade(models.Model):
+    """One click on a basket: a set of orders that no venue knows as one."""
+
+    class Status(models.TextChoices):
+        CONFIRMED = "confirmed", "Confirmed"
+        EXECUTING = "executing", "Executing"
+        COMPLETE = "complete", "Complete"
+        PARTIAL = "partial", "Partly filled"
+        ABORTED = "aborted", "Nothing filled"
+        NEEDS_ATTENTION = "needs_attention", "Needs attention"
+
+    class Policy(models.TextChoices):
+        BEST_EFFORT = "best_effort", "Best effort"
+        HOLD_AND_ASK = "hold_and_ask", "Hold and ask"
+        ALL_OR_UNWIND = "all_or_unwind", "All or unwind"
+
+    class Action(models.TextChoices):
+        BUY = "buy", "Buy"
+        SELL = "sell", "Sell"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="trades")
+    basket = models.ForeignKey(Basket, on_delete=models.PROTECT, related_name="trades")
+    composition = models.ForeignKey(Composition, on_delete=models.PROTECT, related_name="+")
+    action = models.CharField(max_length=4, choices=Action, default=Action.BUY)
+    side = models.CharField(max_length=3, choices=Side)
+    mode = models.CharField(max_length=7, choices=VenueAccount.Mode)
+    policy = models.CharField(max_length=14, choices=Policy, default=Policy.BEST_EFFORT)
+    amount = MoneyField()
+    worst_cost = MoneyField()
+    status = models.CharField(max_length=16, choices=Status, default=Status.CONFIRMED)
+    idempotency_key = models.CharField(max_length=64)
+    quote_id = models.UUIDField(null=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "idempotency_key"], name="trade_once_a_key"),
+            # A quote is confirmed once, whatever key the second click carries.
+            models.UniqueConstraint(fields=["quote_id"], name="trade_once_a_quote"),
+        ]
+        # Query: a person's trades, newest first.
+        indexes = [models.Index(fields=["user", "-created_at"], name="trade_user_created")]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()} {self.side} {self.basket_id}"
+
+
+class Order(models.Model):
+    """One leg of a trade at one venue. The row is the queue and the truth; messages are nudges."""
+
+    class Status(models.TextChoices):
+        PLANNED = "planned", "Planned"
+        DENIED = "denied", "Denied here"
+        SUBMITTING = "submitting", "Sending"
+        OPEN = "open", "Open at the venue"
+        FILLED = "filled", "Filled"
+        REJECTED = "rejected", "Rejected by the venue"
+        CANCELED = "canceled", "Canceled"
+        EXPIRED = "expired", "Expired"
+        UNKNOWN = "unknown", "Unknown"
+        NOT_PLACED = "not_placed", "Proven not placed"
+        PENDING_CANCEL = "pending_cancel", "Cancel sent"
+
+    trade = models.ForeignKey(Trade, on_delete=models.PROTECT, related_name="orders")
+    leg_no = models.PositiveSmallIntegerField()
+    attempt_no = models.PositiveSmallIntegerField(default=1)
+    account = models.ForeignKey(VenueAccount, on_delete=models.PROTECT, related_name="orders")
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="orders")
+    side = models.CharField(max_length=3, choices=Side)
+    action = models.CharField(max_length=4, choices=Trade.Action)
+    count = SizeField()
+    # The held side's price: the most to pay when buying, the least to take when selling.
+    limit_price = PriceField()
+    # What the order may cost at worst: count × limit + fee; held back from cash until it ends.
+    reserved = MoneyField()
+    status = models.CharField(max_length=14, choices=Status, default=Status.PLANNED)
+    reason = models.CharField(max_length=300, blank=True)
+    client_id = models.UUIDField(unique=True)
+    venue_order_id = models.CharField(max_length=80, blank=True)
+    # Polymarket: the hash of the signed order, known before it is sent.
+    order_hash = models.CharField(max_length=66, blank=True)
+    signed_payload = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["trade", "leg_no", "attempt_no"]
+        constraints = [
+            models.UniqueConstraint(fields=["trade", "leg_no", "attempt_no"], name="order_attempt_once"),
+            models.CheckConstraint(condition=Q(count__gt=0), name="order_count_positive"),
+            models.CheckConstraint(condition=Q(limit_price__gt=0, limit_price__lt=1), name="order_limit_inside_0_1"),
+        ]
+        indexes = [
+            # Query: what reconciliation must look at.
+            models.Index(fields=["status", "submitted_at"], name="order_status_submitted"),
+            # Query: find the order that a venue's fill names.
+            models.Index(fields=["account", "venue_order_id"], name="order_venue_id"),
+        ]
+
+
+class OrderEvent(models.Model):
+    """One step in an order's life, with the evidence for it."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField()
+    old_status = models.CharField(max_length=14, choices=Order.Status)
+    new_status = models.CharField(max_length=14, choices=Order.Status)
+    reason = models.CharField(max_length=300, blank=True)
+    evidence = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+
+
+class Fill(models.Model):
+    """A trade that happened at a venue. Inserted once, never overwritten."""
+
+    class Settlement(models.TextChoices):
+        MATCHED = "matched", "Matched"
+        CONFIRMED = "confirmed", "Confirmed"
+        FAILED = "failed", "Failed on chain"
+
+    account = models.ForeignKey(VenueAccount, on_delete=models.PROTECT, related_name="fills")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="fills")
+    venue_trade_id = models.CharField(max_length=100)
+    count = SizeField()
+    # The held side's price.
+    price = PriceField()
+    fee = MoneyField(default=0)
+    settlement = models.CharField(max_length=10, choices=Settlement, default=Settlement.CONFIRMED)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "order", "venue_trade_id"], name="fill_once"),
+            models.CheckConstraint(condition=Q(count__gt=0), name="fill_count_positive"),
+        ]
+
+
+class Position(models.Model):
+    """What an account holds of one side of one market. Computed from fills and settlements, by positions.py alone."""
+
+    account = models.ForeignKey(VenueAccount, on_delete=models.PROTECT, related_name="positions")
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="positions")
+    basket = models.ForeignKey(Basket, on_delete=models.PROTECT, related_name="positions")
+    side = models.CharField(max_length=3, choices=Side)
+    count = SizeField(default=0)
+    # What the contracts still held cost, fees included.
+    cost = MoneyField(default=0)
+    fees = MoneyField(default=0)
+    realised = MoneyField(default=0)
+    settled_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "basket", "market", "side"], name="position_once"),
+            models.CheckConstraint(condition=Q(count__gte=0), name="position_not_negative"),
+        ]
+
+
+class CashEntry(models.Model):
+    """One movement of an account's cash; the sum is its balance. Appended, never changed."""
+
+    class Kind(models.TextChoices):
+        OPENING = "opening", "Opening balance"
+        FILL = "fill", "Fill"
+        FEE = "fee", "Fee"
+        SETTLEMENT = "settlement", "Settlement"
+        REVERSAL = "reversal", "Reversal"
+
+    account = models.ForeignKey(VenueAccount, on_delete=models.PROTECT, related_name="cash_entries")
+    kind = models.CharField(max_length=10, choices=Kind)
+    amount = MoneyField()
+    fill = models.ForeignKey(Fill, null=True, blank=True, on_delete=models.PROTECT, related_name="cash_entries")
+    market = models.ForeignKey(Market, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    # Names the cause once: fill:17, fee:17, settlement:market:side …
+    reference = models.CharField(max_length=120)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["account", "reference"], name="cash_entry_once")]
+
+
+class TradingSwitch(models.Model):
+    """The kill switch: global (no user) or one person's. Read in the transaction that claims an order."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "Active"
+        REDUCING = "reducing", "Reducing only"
+        HALTED = "halted", "Halted"
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="trading_switch"
+    )
+    state = models.CharField(max_length=8, choices=State, default=State.ACTIVE)
+    reason = models.CharField(max_length=200, blank=True)
+    changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    changed_at = models.DateTimeField()

@@ -1,7 +1,7 @@
 """The mirror of both venues: events, markets, quotes, prices, and the runs that fetched them."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
 from itomarkets.lib.fields import MoneyField, PriceField, SizeField
 from itomarkets.lib.venues import Venue
@@ -89,7 +89,7 @@ class Market(models.Model):
     yes_bid = PriceField(null=True, blank=True)
     yes_ask = PriceField(null=True, blank=True)
     last_price = PriceField(null=True, blank=True)
-    volume = MoneyField(null=True, blank=True)
+    volume = MoneyField(default=0)
     volume_24h = MoneyField(null=True, blank=True)
     liquidity = MoneyField(null=True, blank=True)
     open_interest = SizeField(null=True, blank=True)
@@ -129,7 +129,7 @@ class Market(models.Model):
             models.Index(fields=["yes_token"], name="market_yes_token"),
             models.Index(fields=["no_token"], name="market_no_token"),
             # Query: the busiest markets first, on search pages.
-            models.Index(F("volume").desc(nulls_last=True), "id", name="market_volume"),
+            models.Index(fields=["-volume", "id"], name="market_volume"),
         ]
 
     def __str__(self) -> str:

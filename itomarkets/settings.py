@@ -262,7 +262,7 @@ if VENUES not in ("sandbox", "live"):
     raise ImproperlyConfigured(f"VENUES is {VENUES!r}; expected 'sandbox' (the built-in stand-in) or 'live'.")
 SANDBOX_URL = env.str("SANDBOX_URL", default="http://127.0.0.1:8010")
 if VENUES == "sandbox":
-    KALSHI_URL = f"{SANDBOX_URL}/kalshi/trade-api/v2"
+    KALSHI_URL = f"{SANDBOX_URL}/trade-api/v2"
     POLYMARKET_GAMMA_URL = f"{SANDBOX_URL}/gamma"
     POLYMARKET_CLOB_URL = f"{SANDBOX_URL}/clob"
     POLYMARKET_DATA_URL = f"{SANDBOX_URL}/data"

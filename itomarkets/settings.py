@@ -12,6 +12,9 @@ import environ
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
+from itomarkets.lib.secret_files import kept_secret
+from itomarkets.lib.venue_urls import LIVE_URLS, sandbox_urls
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
@@ -21,12 +24,15 @@ VAR_DIR.mkdir(parents=True, exist_ok=True)
 
 # --- Who we are and where we are served ---------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
-UNSAFE_SECRET_KEY = "only-for-trying-it-never-for-production"  # noqa: S105
-SECRET_KEY = env.str("SECRET_KEY", default=UNSAFE_SECRET_KEY if DEBUG else "")
+DATABASE_URL = env.str("DATABASE_URL", default="")
+EMBEDDED = not DATABASE_URL
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY and EMBEDDED:
+    # Trying it on one machine needs no ceremony: the key is made once and kept beside the database.
+    SECRET_KEY = kept_secret(VAR_DIR / "secret-key")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
-        "SECRET_KEY is not set. Put a long random value in the environment or in .env, "
-        "or set DEBUG=1 to try things on this machine."
+        "SECRET_KEY is not set, but DATABASE_URL is. Put a long random value in the environment or in .env."
     )
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
@@ -96,8 +102,6 @@ TEMPLATES = [
 CSRF_FAILURE_VIEW = "itomarkets.views.csrf_failure"
 
 # --- Data ---------------------------------------------------------------------------------------
-DATABASE_URL = env.str("DATABASE_URL", default="")
-EMBEDDED = not DATABASE_URL
 if EMBEDDED:
     DATABASES = {
         "default": {
@@ -261,16 +265,11 @@ VENUES = env.str("VENUES", default="sandbox")
 if VENUES not in ("sandbox", "live"):
     raise ImproperlyConfigured(f"VENUES is {VENUES!r}; expected 'sandbox' (the built-in stand-in) or 'live'.")
 SANDBOX_URL = env.str("SANDBOX_URL", default="http://127.0.0.1:8010")
-if VENUES == "sandbox":
-    KALSHI_URL = f"{SANDBOX_URL}/trade-api/v2"
-    POLYMARKET_GAMMA_URL = f"{SANDBOX_URL}/gamma"
-    POLYMARKET_CLOB_URL = f"{SANDBOX_URL}/clob"
-    POLYMARKET_DATA_URL = f"{SANDBOX_URL}/data"
-else:
-    KALSHI_URL = env.str("KALSHI_URL", default="https://external-api.kalshi.com/trade-api/v2")
-    POLYMARKET_GAMMA_URL = env.str("POLYMARKET_GAMMA_URL", default="https://gamma-api.polymarket.com")
-    POLYMARKET_CLOB_URL = env.str("POLYMARKET_CLOB_URL", default="https://clob.polymarket.com")
-    POLYMARKET_DATA_URL = env.str("POLYMARKET_DATA_URL", default="https://data-api.polymarket.com")
+VENUE_URLS = sandbox_urls(SANDBOX_URL) if VENUES == "sandbox" else LIVE_URLS
+KALSHI_URL = env.str("KALSHI_URL", default=VENUE_URLS["KALSHI_URL"])
+POLYMARKET_GAMMA_URL = env.str("POLYMARKET_GAMMA_URL", default=VENUE_URLS["POLYMARKET_GAMMA_URL"])
+POLYMARKET_CLOB_URL = env.str("POLYMARKET_CLOB_URL", default=VENUE_URLS["POLYMARKET_CLOB_URL"])
+POLYMARKET_DATA_URL = env.str("POLYMARKET_DATA_URL", default=VENUE_URLS["POLYMARKET_DATA_URL"])
 KALSHI_DEMO_URL = env.str("KALSHI_DEMO_URL", default="https://external-api.demo.kalshi.co/trade-api/v2")
 KALSHI_KEY_ID = env.str("KALSHI_KEY_ID", default="")
 KALSHI_PRIVATE_KEY = env.str("KALSHI_PRIVATE_KEY", default="", multiline=True)

@@ -1,0 +1,157 @@
+"""Everything on one machine: both exchanges' stand-in, database, workers and pages."""
+
+import os
+import secrets
+import shutil
+import signal
+import sys
+import time
+from argparse import ArgumentParser
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.models import User
+from baskets.backfill import backfill_history
+from baskets.models import PriceHistory
+from baskets.snapshots import record_prices
+from categorization.taxonomy import load_taxonomy
+from itomarkets import journey
+from itomarkets.lib import clock
+from itomarkets.processes import ProcessProblem, Program, Supervisor, port_is_free
+from markets.quotes import refresh_quotes
+from trading.accounts import paper_account
+
+HOST = "127.0.0.1"
+NEEDED_DISK_BYTES = 1_000_000_000
+PEOPLE = (("admin", "administrator"), ("reviewer", "reviewer"), ("demo", "person who trades on paper"))
+
+
+class Command(BaseCommand):
+    help = "Run everything on this machine: the exchanges' stand-in, the workers and the pages. Ctrl-C stops it all."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=None, help="port of the pages (default: PORT, else 8000)")
+        parser.add_argument("--days", type=int, default=365, help="days of history to fetch at the first run")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.started = time.monotonic()
+        port = options["port"] or self._port_from_environment()
+        sandbox_port = urlsplit(settings.SANDBOX_URL).port or 80
+        self._check_machine(port=port, sandbox_port=sandbox_port)
+        # The pages are served on this machine alone, by plain http.
+        environment = {"INSECURE_HTTP": "1", **os.environ, "PYTHONUNBUFFERED": "1"}
+        supervisor = Supervisor(environment=environment, log_folder=settings.VAR_DIR / "logs")
+        signal.signal(signal.SIGTERM, _as_interrupt)
+        try:
+            self._prepare()
+            if settings.VENUES == "sandbox":
+                supervisor.start(Program("sandbox", _manage("sandbox", "--port", str(sandbox_port))))
+                supervisor.wait_for(f"{settings.SANDBOX_URL}/health", seconds=60)
+                self._say("the stand-in for both exchanges answers")
+            self._fill(days=options["days"])
+            for program in _programs(port):
+                supervisor.start(program)
+            supervisor.wait_for(f"http://{HOST}:{port}/health", seconds=60)
+            self._say(f"open http://{HOST}:{port}/ (Ctrl-C stops everything)")
+            supervisor.watch()
+        except KeyboardInterrupt:
+            self.stdout.write("Stopping.")
+        except ProcessProblem as problem:
+            raise CommandError(str(problem)) from problem
+        finally:
+            supervisor.stop()
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(f"[{time.monotonic() - self.started:5.1f} s] {text}")
+        self.stdout.flush()
+
+    def _port_from_environment(self) -> int:
+        text = os.environ.get("PORT", "8000")
+        if not text.isdigit() or not 0 < int(text) < 65536:
+            raise CommandError(f"PORT is {text!r}; expected a number from 1 to 65535.")
+        return int(text)
+
+    def _check_machine(self, *, port: int, sandbox_port: int) -> None:
+        if not port_is_free(HOST, port):
+            raise CommandError(
+                f"Port {port} is taken by another program. Stop that one, or choose another: PORT={port + 1}."
+            )
+        if settings.VENUES == "sandbox" and not port_is_free(HOST, sandbox_port):
+            raise CommandError(
+                f"Port {sandbox_port}, where the stand-in for the exchanges listens, is taken by another program. "
+                f"Stop that one, or choose another: SANDBOX_URL=http://{HOST}:{sandbox_port + 1}."
+            )
+        free = shutil.disk_usage(settings.VAR_DIR).free
+        if free < NEEDED_DISK_BYTES:
+            raise CommandError(
+                f"Only {free / 1e9:.1f} GB are free at {settings.VAR_DIR}; about 1 GB is needed. "
+                "Make room, or set ITO_VAR to a folder on a larger disk."
+            )
+
+    def _prepare(self) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        load_taxonomy()
+        self._say("database and static files are ready")
+        new = []
+        now = clock.now()
+        for username, role in PEOPLE:
+            if User.objects.filter(username=username).exists():
+                continue
+            password = secrets.token_urlsafe(12)
+            user = User.objects.create_user(
+                username=username,
+                email=f"{username}@localhost.localdomain",
+                password=password,
+                is_staff=username in ("admin", "reviewer"),
+                is_superuser=username == "admin",
+            )
+            if username == "reviewer":
+                user.groups.add(Group.objects.get(name="Reviewers"))
+            paper_account(user, now=now)
+            new.append((username, password, role))
+        if new:
+            self.stdout.write("\n  People made now; their passwords are shown only this once:")
+            for username, password, role in new:
+                self.stdout.write(f"    {username:<10} {password:<20} {role}")
+            self.stdout.write("")
+
+    def _fill(self, *, days: int) -> None:
+        """Do what the beat would do over time, so that the first page already has prices and a year of history."""
+        first = not PriceHistory.objects.exists()
+        if first:
+            journey.sync_pipeline(full=True, now=clock.now(), progress=self._say)
+            backfill_history(baskets=None, days=days, now=clock.now(), progress=self._say)
+        refresh_quotes(now=clock.now())
+        report = record_prices(now=clock.now())
+        self._say(f"recorded the prices of {report.written} baskets")
+
+
+def _as_interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _manage(*arguments: str) -> list[str]:
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
+
+
+def _programs(port: int) -> list[Program]:
+    celery = [sys.executable, "-m", "celery", "-A", "itomarkets", "worker", "-P", "threads", "-l", "INFO"]
+    pages = [sys.executable, "-m"]
+    if sys.platform == "win32":
+        # gunicorn needs Unix; uvicorn serves the same WSGI application everywhere.
+        pages += ["uvicorn", "itomarkets.wsgi:application", "--interface", "wsgi"]
+        pages += ["--host", HOST, "--port", str(port)]
+    else:
+        pages += ["gunicorn", "itomarkets.wsgi", "-k", "gthread", "--threads", "8", "-b", f"{HOST}:{port}"]
+    schedule = ["-s", str(settings.CELERY_BEAT_SCHEDULE_FILENAME)]
+    return [
+        Program("worker", [*celery, "-c", "2", "-Q", "default,ingest", "-n", "default@%h", "-B", *schedule]),
+        Program("trading", [*celery, "-c", "1", "-Q", "trading", "-n", "trading@%h"]),
+        Program("web", pages),
+    ]

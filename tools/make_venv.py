@@ -16,7 +16,8 @@ def main():
     folder, requirements = sys.argv[1:]
     if sys.version_info < NEEDED:
         fail(
-            "Python %d.%d or later is needed; this is %s (%s). Install a newer one and say which: make up PYTHON=python3.11"
+            "Python %d.%d or later is needed; this is %s (%s). "
+            "Install a newer one and say which: make up PYTHON=python3.11"
             % (NEEDED[0], NEEDED[1], sys.version.split()[0], sys.executable)
         )
     try:

@@ -1,15 +1,21 @@
 """Trades: a click on a basket, its orders, what the venues did with them, and what is held since."""
 
 import uuid
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
-from django.db import models
-from django.db.models import Q
+from django.db import models, transaction
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
 
 from baskets.models import Basket, Composition
 from itomarkets.lib.fields import MoneyField, PriceField, SizeField
+from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import Side
 from markets.models import Market
+from trading.states import FINAL, LIVE, ForbiddenTransition, is_allowed
 
 
 class VenueAccount(models.Model):
@@ -32,6 +38,7 @@ class VenueAccount(models.Model):
     label = models.CharField(max_length=60, blank=True)
     # Sealed by credentials.py; never shown, logged or serialised.
     sealed_credentials = models.BinaryField(null=True, blank=True, editable=False)
+    # Which of CREDENTIAL_KEYS sealed them.
     key_version = models.CharField(max_length=16, blank=True)
     # The last four characters of the key's id, for people to tell accounts apart.
     key_hint = models.CharField(max_length=4, blank=True)
@@ -39,8 +46,10 @@ class VenueAccount(models.Model):
     # A live account trades only when its owner has switched it on as well as LIVE_TRADING.
     live_enabled = models.BooleanField(default=False)
     # What the venue last said; for paper, what the ledger says.
-    cash = MoneyField(default=0)
+    cash = MoneyField(default=ZERO)
     checked_at = models.DateTimeField(null=True, blank=True)
+    # Sentences: where the venue and our ledger said different things at `checked_at`.
+    differences = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -55,6 +64,23 @@ class VenueAccount(models.Model):
     def __str__(self) -> str:
         return f"{self.get_kind_display()} ({self.get_mode_display()})"
 
+    @property
+    def is_paper(self) -> bool:
+        return self.kind == self.Kind.PAPER
+
+    def cash_reserved(self) -> Decimal:
+        """Return the cash that orders which have not ended may still take."""
+        return sum(self.orders.filter(status__in=LIVE).values_list("reserved", flat=True), ZERO)
+
+    def cash_available(self) -> Decimal:
+        """Return the cash that a new order may reserve."""
+        return self.cash - self.cash_reserved()
+
+
+class TradeAction(models.TextChoices):
+    BUY = "buy", "Buy"
+    SELL = "sell", "Sell"
+
 
 class TicketQuote(models.Model):
     """What a basket would cost now, walked through both books; it lives for seconds."""
@@ -63,22 +89,43 @@ class TicketQuote(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="ticket_quotes")
     basket = models.ForeignKey(Basket, on_delete=models.CASCADE, related_name="+")
     composition = models.ForeignKey(Composition, on_delete=models.CASCADE, related_name="+")
+    action = models.CharField(max_length=4, choices=TradeAction, default=TradeAction.BUY)
     side = models.CharField(max_length=3, choices=Side)
     mode = models.CharField(max_length=7, choices=VenueAccount.Mode)
     allocation = models.CharField(max_length=8, choices=Basket.Allocation)
+    # Buying: the most that may leave the accounts. Selling: what was asked for, before fees.
     amount = MoneyField()
     # What QuotedLeg.to_json gives, one a leg, decimals as strings.
     legs = models.JSONField(default=list)
+    # Sentences, each about one thing.
     warnings = models.JSONField(default=list)
+    # Contracts times prices now: paid when buying, received when selling.
     cost = MoneyField()
     fees = MoneyField()
+    # Buying: the most that can leave, fees included. Selling: the least that comes in, after fees, if all is sold.
     worst_cost = MoneyField()
     best_payout = MoneyField()
+    worst_payout = MoneyField(default=ZERO)
+    # What of the amount stays as cash at the prices of the quote, and why.
+    left_over = MoneyField(default=ZERO)
+    left_over_reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
 
     class Meta:
         ordering = ["-created_at"]
+
+    @property
+    def total(self) -> Decimal:
+        """What is paid with fees at the prices of the quote; for a sale, what comes in after fees."""
+        return self.cost + self.fees if self.action == TradeAction.BUY else self.cost - self.fees
+
+    @property
+    def contracts(self) -> Decimal:
+        return sum((Decimal(leg["count"]) for leg in self.legs), ZERO)
+
+    def is_alive(self, now: datetime) -> bool:
+        return now < self.expires_at
 
 
 class Trade(models.Model):
@@ -97,15 +144,13 @@ class Trade(models.Model):
         HOLD_AND_ASK = "hold_and_ask", "Hold and ask"
         ALL_OR_UNWIND = "all_or_unwind", "All or unwind"
 
-    class Action(models.TextChoices):
-        BUY = "buy", "Buy"
-        SELL = "sell", "Sell"
+    Action = TradeAction
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="trades")
     basket = models.ForeignKey(Basket, on_delete=models.PROTECT, related_name="trades")
     composition = models.ForeignKey(Composition, on_delete=models.PROTECT, related_name="+")
-    action = models.CharField(max_length=4, choices=Action, default=Action.BUY)
+    action = models.CharField(max_length=4, choices=TradeAction, default=TradeAction.BUY)
     side = models.CharField(max_length=3, choices=Side)
     mode = models.CharField(max_length=7, choices=VenueAccount.Mode)
     policy = models.CharField(max_length=14, choices=Policy, default=Policy.BEST_EFFORT)
@@ -154,7 +199,7 @@ class Order(models.Model):
     account = models.ForeignKey(VenueAccount, on_delete=models.PROTECT, related_name="orders")
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="orders")
     side = models.CharField(max_length=3, choices=Side)
-    action = models.CharField(max_length=4, choices=Trade.Action)
+    action = models.CharField(max_length=4, choices=TradeAction)
     count = SizeField()
     # The held side's price: the most to pay when buying, the least to take when selling.
     limit_price = PriceField()
@@ -185,6 +230,46 @@ class Order(models.Model):
             models.Index(fields=["account", "venue_order_id"], name="order_venue_id"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.trade_id}/{self.leg_no}.{self.attempt_no}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    def filled_count(self) -> Decimal:
+        """Return the contracts that fills have brought, those that failed on chain left out."""
+        return sum(
+            self.fills.exclude(settlement=Fill.Settlement.FAILED).values_list("count", flat=True),
+            ZERO,
+        )
+
+    def transition_to(self, status: str, *, reason: str, at: datetime, evidence: dict[str, Any] | None = None) -> bool:
+        """Take one step of the table, and append its event. Returns False where the order already stands there.
+
+        The row is locked and read again first. A final step frees what was reserved. Raises
+        ForbiddenTransition, changing nothing, for a step that the table does not have.
+        """
+        with transaction.atomic():
+            row = Order.objects.select_for_update().get(pk=self.pk)
+            old = row.status
+            moved = old != status
+            if moved and not is_allowed(old, status):
+                raise ForbiddenTransition(old, status)
+            if moved:
+                row.status, row.reason = status, reason[:300]
+                if status == Order.Status.SUBMITTING:
+                    row.submitted_at = at
+                if status in FINAL:
+                    row.finished_at, row.reserved = at, ZERO
+                row.save(update_fields=["status", "reason", "submitted_at", "finished_at", "reserved"])
+                OrderEvent.objects.create(
+                    order=row, at=at, old_status=old, new_status=status, reason=reason[:300], evidence=evidence or {}
+                )
+        self.status, self.reason, self.reserved = row.status, row.reason, row.reserved
+        self.submitted_at, self.finished_at = row.submitted_at, row.finished_at
+        return moved
+
 
 class OrderEvent(models.Model):
     """One step in an order's life, with the evidence for it."""
@@ -214,7 +299,7 @@ class Fill(models.Model):
     count = SizeField()
     # The held side's price.
     price = PriceField()
-    fee = MoneyField(default=0)
+    fee = MoneyField(default=ZERO)
     settlement = models.CharField(max_length=10, choices=Settlement, default=Settlement.CONFIRMED)
     at = models.DateTimeField()
 
@@ -233,11 +318,11 @@ class Position(models.Model):
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="positions")
     basket = models.ForeignKey(Basket, on_delete=models.PROTECT, related_name="positions")
     side = models.CharField(max_length=3, choices=Side)
-    count = SizeField(default=0)
+    count = SizeField(default=ZERO)
     # What the contracts still held cost, fees included.
-    cost = MoneyField(default=0)
-    fees = MoneyField(default=0)
-    realised = MoneyField(default=0)
+    cost = MoneyField(default=ZERO)
+    fees = MoneyField(default=ZERO)
+    realised = MoneyField(default=ZERO)
     settled_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField()
 
@@ -263,7 +348,7 @@ class CashEntry(models.Model):
     amount = MoneyField()
     fill = models.ForeignKey(Fill, null=True, blank=True, on_delete=models.PROTECT, related_name="cash_entries")
     market = models.ForeignKey(Market, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    # Names the cause once: fill:17, fee:17, settlement:market:side …
+    # Names the cause once: fill:17, fee:17, settlement:basket:market:side:last fill …
     reference = models.CharField(max_length=120)
     at = models.DateTimeField()
 
@@ -285,5 +370,17 @@ class TradingSwitch(models.Model):
     )
     state = models.CharField(max_length=8, choices=State, default=State.ACTIVE)
     reason = models.CharField(max_length=200, blank=True)
-    changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     changed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "trading switches"
+        constraints = [
+            # A unique key on a nullable user would let two global switches stand.
+            models.UniqueConstraint(Coalesce("user_id", Value(0)), name="trading_switch_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user or 'everybody'}: {self.get_state_display()}"

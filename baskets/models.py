@@ -59,6 +59,7 @@ class Basket(models.Model):
                 name="basket_system_has_theme_custom_has_owner",
             )
         ]
+        permissions = [("rebuild_basket", "Can rebuild system baskets")]
 
     def __str__(self) -> str:
         return self.name
@@ -82,6 +83,9 @@ class Composition(models.Model):
     value_before = ValueField(null=True, blank=True)
     value_after = ValueField()
     cash = ValueField(default=0)
+    # Half the sum of the weights' changes, and what trading them costs at bids and asks with fees (null at the first).
+    turnover = WeightField(null=True, blank=True)
+    cost = ValueField(null=True, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -118,6 +122,24 @@ class Constituent(models.Model):
         ]
 
 
+class Mark(models.Model):
+    """The last good price of one side of a market: what is carried while no usable quote comes."""
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="marks")
+    side = models.CharField(max_length=3, choices=Side)
+    price = PriceField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["market", "side"], name="mark_once"),
+            models.CheckConstraint(condition=Q(price__gte=0, price__lte=1), name="mark_price_0_to_1"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.side} {self.price}"
+
+
 class PriceHistory(models.Model):
     """One fixing of a basket: exact sums, divided by the composition's divisor on reading."""
 
@@ -149,10 +171,13 @@ class PriceHistory(models.Model):
     worst_age_seconds = models.PositiveIntegerField(null=True)
     # complete, partial, carried, wide ...
     quality = models.CharField(max_length=40)
+    # One entry a leg: [market id, side, price in millionths of a dollar, reason of the waterfall].
+    marks = models.JSONField(default=list)
     source = models.CharField(max_length=10, choices=Source)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["basket", "interval", "at"], name="fixing_once")]
+        verbose_name = "fixing"
         verbose_name_plural = "price history"
 
 
@@ -198,6 +223,7 @@ class Suggestion(models.Model):
                 name="suggestion_names_its_target",
             )
         ]
+        permissions = [("review_suggestion", "Can approve and reject suggestions")]
 
     def __str__(self) -> str:
         return f"{self.get_type_display()}: {self.name or self.basket_id}"

@@ -43,9 +43,12 @@ class Supervisor:
     def start(self, program: Program) -> None:
         """Start a program in a group of its own, so that Ctrl-C reaches it through us and in order."""
         with self.log_path(program).open("wb") as log:
-            own_group = {} if sys.platform == "win32" else {"start_new_session": True}
             process = subprocess.Popen(  # noqa: S603
-                list(program.arguments), env=self.environment, stdout=log, stderr=subprocess.STDOUT, **own_group
+                list(program.arguments),
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Windows ignores it
             )
         self.running.append((program, process))
 

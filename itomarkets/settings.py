@@ -43,6 +43,7 @@ INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
 INSTALLED_APPS = [
     "itomarkets",
     "itomarkets.records",
+    "rest_framework_api_key",  # before accounts, whose admin takes its stock model off the list
     "accounts",
     "markets",
     "categorization",
@@ -61,7 +62,6 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "rest_framework",
-    "rest_framework_api_key",
     "django_filters",
 ]
 
@@ -230,7 +230,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_ALWAYS_EAGER = env.bool("CELERY_TASK_ALWAYS_EAGER", default=False)
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {"visibility_timeout": 3600}
 else:
     CELERY_BROKER_URL = "filesystem://"
     CELERY_BROKER_TRANSPORT_OPTIONS = {

@@ -138,7 +138,7 @@ class Market(models.Model):
     @property
     def question(self) -> str:
         """The question as a person reads it: the title, with the outcome that it is about."""
-        title = self.title or (self.event.title if self.event_id else "") or self.native_id
+        title = self.title or (self.event.title if self.event else "") or self.native_id
         if self.subtitle and self.subtitle.lower() not in title.lower():
             return f"{title} ({self.subtitle})"
         return title

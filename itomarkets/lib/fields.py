@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.expressions import Combinable
 
 BIGINT_MAX = 9_223_372_036_854_775_807
 
@@ -23,6 +24,10 @@ class ScaledDecimalField(models.BigIntegerField):
     """
 
     places = 6
+    # What the type checker's Django plugin reads: what may be assigned, and what is found.
+    _pyi_private_set_type: Decimal | int | str | Combinable  # type: ignore[assignment]
+    _pyi_private_get_type: Decimal  # type: ignore[assignment]
+    _pyi_lookup_exact_type: Decimal | int | str  # type: ignore[assignment]
 
     def __init__(self, *args: Any, places: int | None = None, **kwargs: Any) -> None:
         if places is not None:
@@ -92,7 +97,7 @@ class ScaledDecimalField(models.BigIntegerField):
     @property
     def validators(self) -> list[Any]:
         # BigIntegerField would add integer range validators that compare scaled with unscaled.
-        return list(self._validators)
+        return list(self._validators)  # type: ignore[attr-defined]
 
 
 class PriceField(ScaledDecimalField):

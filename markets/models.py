@@ -70,6 +70,7 @@ class Market(models.Model):
     rules = models.TextField(blank=True)
     yes_label = models.CharField(max_length=200, default="Yes")
     no_label = models.CharField(max_length=200, default="No")
+    # 2 for a question with YES and NO; 0 for one that pays anything between (Kalshi's scalar markets).
     outcome_count = models.PositiveSmallIntegerField(default=2)
     is_combo = models.BooleanField(default=False)
     category = models.CharField(max_length=80, blank=True)
@@ -85,10 +86,11 @@ class Market(models.Model):
     # Seen missing from a complete run and not found by its id either; the row is kept.
     vanished_at = models.DateTimeField(null=True, blank=True)
 
-    # Listing prices: what the venue's list said at `listed_at`. Books live in Quote.
+    # Listing prices: what the venue's list said; it last said something new at `listed_at`. Books live in Quote.
     yes_bid = PriceField(null=True, blank=True)
     yes_ask = PriceField(null=True, blank=True)
     last_price = PriceField(null=True, blank=True)
+    # Traded so far: dollars at Polymarket; at Kalshi contracts, each of which pays up to one dollar.
     volume = MoneyField(default=0)
     volume_24h = MoneyField(null=True, blank=True)
     liquidity = MoneyField(null=True, blank=True)
@@ -104,11 +106,13 @@ class Market(models.Model):
     no_token = models.CharField(max_length=80, blank=True)
     neg_risk = models.BooleanField(default=False)
     accepts_orders = models.BooleanField(default=True)
-    # {"type": "quadratic", "rate": "0.07", "exponent": "1"}; empty where the venue gave none.
+    # {"type": "quadratic", "rate": "0.07", "exponent": "1"}; empty where the venue gave none. See fees.py.
     fee_schedule = models.JSONField(default=dict, blank=True)
 
+    # Two halves: of what the row says, and of its prices and volumes.
     digest = models.CharField(max_length=32, blank=True)
     created_at = models.DateTimeField()
+    # When what the row says last changed; prices do not count.
     last_changed_at = models.DateTimeField()
 
     objects = MarketQuerySet.as_manager()
@@ -230,7 +234,9 @@ class SyncRun(models.Model):
     pages = models.PositiveIntegerField(default=0)
     seen = models.PositiveIntegerField(default=0)
     added = models.PositiveIntegerField(default=0)
+    # What the row says changed, or only its prices and volumes.
     updated = models.PositiveIntegerField(default=0)
+    repriced = models.PositiveIntegerField(default=0)
     unchanged = models.PositiveIntegerField(default=0)
     gone = models.PositiveIntegerField(default=0)
     quarantined = models.PositiveIntegerField(default=0)

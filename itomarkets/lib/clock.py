@@ -71,6 +71,15 @@ def now() -> datetime:
     return _clock.now()
 
 
+def machine_now() -> datetime:
+    """Return the machine's own time, whatever the run's clock says.
+
+    For rights that a killed process must lose: under a run's clock that stands still or runs fast they
+    would never end, or end at once.
+    """
+    return datetime.now(UTC)
+
+
 def set_clock(clock: Clock | None) -> None:
     """Use another clock in this process; None reads ITO_CLOCK again. For tests and the sandbox."""
     global _clock

@@ -19,7 +19,7 @@ def lease(name: str, *, seconds: int = 600) -> Iterator[int | None]:
     The lease runs out by itself after `seconds`, so a killed holder blocks nobody for longer.
     """
     model = apps.get_model("records", "Lease")
-    holder, now = uuid4().hex, clock.now()
+    holder, now = uuid4().hex, clock.machine_now()
     until = now + timedelta(seconds=seconds)
     taken = model.objects.filter(Q(until__lte=now) | Q(holder=""), name=name).update(
         holder=holder, until=until, fence=F("fence") + 1

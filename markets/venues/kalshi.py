@@ -1,0 +1,416 @@
+"""Kalshi's public reads, Trade API v2 (OpenAPI 3.34.0): wire to rows, nothing signed but the order books.
+
+https://docs.kalshi.com/api-reference. Prices are dollar strings, counts `_fp` strings; both become
+Decimal. Tickers are never taken apart: a market's series comes from its event.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from itomarkets.lib import clock
+from itomarkets.lib.http import HttpClient
+from itomarkets.lib.kalshi_signing import PrivateKey, signed_headers
+from itomarkets.lib.venues import VenueNotFound, VenueProtocolError
+from markets.venues.base import Level, OrderBook, SideBook, sort_levels
+from markets.venues.marks import daily_mark
+from markets.venues.rows import BadRow, DayPrice, EventRow, MarketRow, Page, read_rows, walk_pages
+from markets.venues.wire import (
+    ONE,
+    ZERO,
+    decimal_of,
+    instant_of,
+    key_of,
+    list_of,
+    mapping_of,
+    money_of,
+    one_of,
+    price_of,
+    rows_of,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from markets.models import Market
+
+EVENTS_A_PAGE = 200
+MARKETS_A_PAGE = 1000
+BOOKS_A_CALL = 100
+EVENTS_A_CALL = 50
+CANDLE_MARKETS_A_CALL = 100
+CANDLES_A_CALL = 10_000
+DAY_MINUTES = 1440
+# Kalshi's days end at midnight here: 04:00 or 05:00 UTC.
+EASTERN = ZoneInfo("America/New_York")
+# The standard taker rate; a series' or an event's multiplier scales it.
+TAKER_RATE = Decimal("0.07")
+
+STATUSES = {
+    "initialized": "unopened",
+    "active": "open",
+    "inactive": "paused",
+    "closed": "closed",
+    # Announced, but it may still be disputed or amended; only `finalized` has paid.
+    "determined": "closed",
+    "amended": "closed",
+    "disputed": "disputed",
+    "finalized": "resolved",
+}
+RESULTS = {"": "", "yes": "yes", "no": "no", "scalar": "fraction"}
+MARKET_TYPES = {"binary": 2, "scalar": 0}
+FEE_TYPES = {
+    "": "",
+    "quadratic": "quadratic",
+    "quadratic_with_maker_fees": "quadratic_with_maker_fees",
+    "quadratic_with_combo_maker_fees": "quadratic_with_combo_maker_fees",
+    "flat": "flat",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """A series: where category, tags and fees of its events come from."""
+
+    key: str
+    title: str
+    category: str
+    tags: tuple[str, ...]
+    fee_type: str
+    fee_multiplier: str
+
+
+def parse_series(raw: Any) -> SeriesRow:
+    row = mapping_of(raw, "series")
+    return SeriesRow(
+        key=key_of(row, "ticker"),
+        title=text_of(row, "title"),
+        category=text_of(row, "category", longest=80),
+        tags=tuple(str(tag).strip()[:80] for tag in list_of(row, "tags") if tag),
+        fee_type=one_of(row, "fee_type", FEE_TYPES),
+        fee_multiplier=_plain(decimal_of(row, "fee_multiplier")),
+    )
+
+
+def parse_event(raw: Any, series: Mapping[str, SeriesRow]) -> EventRow:
+    """Read an event; category, tags and fees come from its series unless the event overrides them."""
+    row = mapping_of(raw, "event")
+    series_key = text_of(row, "series_ticker", longest=120)
+    parent = series.get(series_key)
+    override = one_of(row, "fee_type_override", FEE_TYPES)
+    multiplier = _plain(decimal_of(row, "fee_multiplier_override"))
+    return EventRow(
+        native_id=key_of(row, "event_ticker"),
+        title=text_of(row, "title"),
+        subtitle=text_of(row, "sub_title"),
+        series_key=series_key,
+        series_title=parent.title if parent else "",
+        category=(parent.category if parent else "") or text_of(row, "category", longest=80),
+        tags=parent.tags if parent else (),
+        mutually_exclusive=bool(row.get("mutually_exclusive")),
+        fee_type=override or (parent.fee_type if parent else ""),
+        fee_multiplier=multiplier or (parent.fee_multiplier if parent else ""),
+    )
+
+
+def parse_market(raw: Any) -> MarketRow:
+    """Read a market of the live or the historical tier.
+
+    Status, result and payout come from the venue's own fields; a price of 0.99 decides nothing.
+    """
+    row = mapping_of(raw, "market")
+    ticker = key_of(row, "ticker")
+    status = one_of(row, "status", STATUSES)
+    result, payout = ("", None)
+    if status == "resolved":
+        result, payout = _outcome(row)
+        if result == "" and payout is None:
+            status = "void"
+    waived_until = instant_of(row, "fee_waiver_expiration_time")
+    return MarketRow(
+        native_id=ticker,
+        event_key=text_of(row, "event_ticker", longest=120),
+        title=text_of(row, "title"),
+        subtitle=text_of(row, "yes_sub_title", "subtitle"),
+        rules="\n\n".join(part for part in (text_of(row, "rules_primary"), text_of(row, "rules_secondary")) if part),
+        outcome_count=one_of(row, "market_type", MARKET_TYPES, default="binary"),
+        is_combo=bool(row.get("mve_collection_ticker")) or ticker.startswith("KXMVE"),
+        status=status,
+        result=result,
+        payout=payout,
+        open_at=instant_of(row, "open_time"),
+        close_at=instant_of(row, "close_time"),
+        resolved_at=instant_of(row, "settlement_ts") if status in ("resolved", "void") else None,
+        yes_bid=None if _is_zero(row, "yes_bid_size_fp") else price_of(row, "yes_bid_dollars"),
+        yes_ask=None if _is_zero(row, "yes_ask_size_fp") else price_of(row, "yes_ask_dollars"),
+        last_price=price_of(row, "last_price_dollars"),
+        # Contracts, each of which pays up to one dollar.
+        volume=money_of(row, "volume_fp") or ZERO,
+        volume_24h=money_of(row, "volume_24h_fp"),
+        open_interest=money_of(row, "open_interest_fp"),
+        price_ranges=tuple(_price_range(part) for part in list_of(row, "price_ranges")),
+        exchange_index=_shard(row),
+        accepts_orders=status in ("open", "unopened"),
+        fee_schedule={"waived_until": waived_until.isoformat()} if waived_until else {},
+    )
+
+
+def _outcome(row: Mapping[str, Any]) -> tuple[str, Decimal | None]:
+    result = one_of(row, "result", RESULTS)
+    value = decimal_of(row, "settlement_value_dollars")
+    if value is not None and not ZERO <= value <= ONE:
+        raise VenueProtocolError(f"settlement_value_dollars: expected 0 to 1, found {value}.")
+    if result in ("yes", "no"):
+        payout = ONE if result == "yes" else ZERO
+        if value is not None and value != payout:
+            raise VenueProtocolError(
+                f"result is {result!r}, so settlement_value_dollars was expected to be {payout}; found {value}."
+            )
+        return result, payout
+    if value is None:
+        if result:
+            raise VenueProtocolError("result is 'scalar', so settlement_value_dollars was expected; found none.")
+        return "", None
+    return "fraction", value
+
+
+def _price_range(raw: Any) -> dict[str, str]:
+    row = mapping_of(raw, "price_ranges")
+    found = {}
+    for name in ("start", "end", "step"):
+        number = decimal_of(row, name)
+        if number is None or number < 0 or (name == "step" and number == 0):
+            raise VenueProtocolError(f"price_ranges.{name}: expected dollars, found {row.get(name)!r}.")
+        found[name] = str(row[name])
+    return found
+
+
+def _shard(row: Mapping[str, Any]) -> int:
+    value = row.get("exchange_index") or 0
+    if not isinstance(value, int) or not 0 <= value < 32_768:
+        raise VenueProtocolError(f"exchange_index: expected a shard number, found {value!r}.")
+    return value
+
+
+def _is_zero(row: Mapping[str, Any], name: str) -> bool:
+    return decimal_of(row, name) == ZERO
+
+
+def _plain(number: Decimal | None) -> str:
+    return "" if number is None else f"{number.normalize():f}"
+
+
+def parse_book(raw: Any, *, received_at: datetime) -> OrderBook:
+    """Read one order book: bids of both sides, ascending; a NO bid at q is a YES ask at 1 − q.
+
+    A side may be null, absent or empty.
+    """
+    row = mapping_of(raw, "orderbook_fp")
+    yes_bids, no_bids = _levels(row, "yes_dollars"), _levels(row, "no_dollars")
+    yes = SideBook(
+        bids=sort_levels(yes_bids, best_high=True),
+        asks=sort_levels([Level(ONE - level.price, level.size) for level in no_bids], best_high=False),
+    )
+    return OrderBook(yes=yes, no=yes.flipped(), observed_at=received_at, received_at=received_at)
+
+
+def _levels(row: Mapping[str, Any], name: str) -> list[Level]:
+    levels = []
+    for pair in list_of(row, name):
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise VenueProtocolError(f"{name}: expected [price, count], found {str(pair)[:80]!r}.")
+        price, size = (decimal_of({name: value}, name) for value in pair)
+        if price is None or size is None or not ZERO < price < ONE or size < 0:
+            raise VenueProtocolError(f"{name}: expected a price inside 0 and 1 and a count, found {pair!r}.")
+        levels.append(Level(price, size))
+    return levels
+
+
+def parse_candles(raws: Iterable[Any], *, source: str) -> list[DayPrice]:
+    """Read daily candles of either tier; a day without a usable price is a gap and left out.
+
+    The tiers name the same figures differently (`close_dollars` and `close`, `volume_fp` and `volume`).
+    A candle's `end_period_ts` is the inclusive end of a day in New York; that day is its date here.
+    """
+    days: dict[date, DayPrice] = {}
+    for raw in raws:
+        row = mapping_of(raw, "candlestick")
+        end = row.get("end_period_ts")
+        if not isinstance(end, int):
+            raise VenueProtocolError(f"end_period_ts: expected Unix seconds, found {end!r}.")
+        bid, ask, last = (_close(row, name) for name in ("yes_bid", "yes_ask", "price"))
+        mark = daily_mark(bid=bid, ask=ask, last=last)
+        if mark is None:
+            continue
+        day = (datetime.fromtimestamp(end, UTC) - timedelta(seconds=1)).astimezone(EASTERN).date()
+        days[day] = DayPrice(
+            day=day, price=mark, bid=bid, ask=ask, volume=money_of(row, "volume_fp", "volume"), source=source
+        )
+    return [days[day] for day in sorted(days)]
+
+
+def _close(row: Mapping[str, Any], name: str) -> Decimal | None:
+    part = row.get(name) or {}
+    part = mapping_of(part, name)
+    return price_of(part, "close_dollars" if part.get("close_dollars") is not None else "close")
+
+
+class KalshiReads:
+    """Everything that we read from Kalshi without an account. Safe to share between threads."""
+
+    def __init__(
+        self,
+        http: HttpClient,
+        *,
+        key_id: str = "",
+        private_key: PrivateKey | None = None,
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        self._http = http
+        self._key_id = key_id
+        self._private_key = private_key
+        self._now = now
+        self._series: dict[str, SeriesRow] = {}
+
+    def close(self) -> None:
+        self._http.close()
+
+    def fetch_series(self) -> list[BadRow]:
+        """Fetch all series once; they give events their category, tags and fees. Returns unreadable rows."""
+        body = self._http.get_json("/series")
+        rows, bad = read_rows(rows_of(body, "series"), parse_series, "ticker")
+        self._series = {row.key: row for row in rows}
+        return bad
+
+    def fetch_pages(self, *, since: datetime | None = None) -> Iterator[Page]:
+        """Yield everything: series, events, markets of the live tier, markets of the historical tier.
+
+        With `since`: events and markets whose description changed after it, and markets that closed or
+        settled after it. Prices do not count as a change at Kalshi; quotes are refreshed by themselves.
+        Combos are left out by the venue's own filter.
+        """
+        bad_series = self.fetch_series()
+        if bad_series:
+            yield Page(bad=tuple(bad_series))
+        moment = {} if since is None else {"min_updated_ts": int(since.timestamp())}
+        yield from self._event_pages({"with_nested_markets": "false", **moment})
+        if since is None:
+            yield from self._market_pages("/markets", {"mve_filter": "exclude"})
+            yield from self._market_pages("/historical/markets", {"mve_filter": "exclude"})
+            return
+        stamp = int(since.timestamp())
+        yield from self._market_pages("/markets", {"mve_filter": "exclude", "min_updated_ts": stamp})
+        for filters in (
+            {"status": "closed", "min_close_ts": stamp},
+            {"status": "settled", "min_settled_ts": stamp},
+        ):
+            yield from self._market_pages("/markets", {"mve_filter": "exclude", **filters})
+
+    def _event_pages(self, params: Mapping[str, Any]) -> Iterator[Page]:
+        def fetch(cursor: str) -> tuple[Page, str]:
+            body = self._http.get_json("/events", _with_cursor({"limit": EVENTS_A_PAGE, **params}, cursor))
+            rows, bad = read_rows(rows_of(body, "events"), lambda raw: parse_event(raw, self._series), "event_ticker")
+            return Page(events=tuple(rows), bad=tuple(bad)), _cursor(body)
+
+        return walk_pages(fetch, what="kalshi /events")
+
+    def _market_pages(self, path: str, params: Mapping[str, Any]) -> Iterator[Page]:
+        def fetch(cursor: str) -> tuple[Page, str]:
+            body = self._http.get_json(path, _with_cursor({"limit": MARKETS_A_PAGE, **params}, cursor))
+            rows, bad = read_rows(rows_of(body, "markets"), parse_market, "ticker")
+            return Page(markets=tuple(rows), bad=tuple(bad)), _cursor(body)
+
+        return walk_pages(fetch, what=f"kalshi {path}")
+
+    def fetch_events(self, keys: Sequence[str]) -> Page:
+        """Fetch events by their tickers; those that Kalshi does not know are left out."""
+        events: list[EventRow] = []
+        bad: list[BadRow] = []
+        for start in range(0, len(keys), EVENTS_A_CALL):
+            params = {"tickers": ",".join(keys[start : start + EVENTS_A_CALL]), "limit": EVENTS_A_PAGE}
+            for page in self._event_pages(params):
+                events += page.events
+                bad += page.bad
+        return Page(events=tuple(events), bad=tuple(bad))
+
+    def fetch_market(self, native_id: str) -> Page | None:
+        """Fetch one market by its ticker from whichever tier has it; None when neither knows it."""
+        for path in (f"/markets/{native_id}", f"/historical/markets/{native_id}"):
+            try:
+                body = self._http.get_json(path)
+            except VenueNotFound:
+                continue
+            raw = mapping_of(body, "answer").get("market")
+            rows, bad = read_rows([raw], parse_market, "ticker")
+            return Page(markets=tuple(rows), bad=tuple(bad))
+        return None
+
+    def fetch_books(self, markets: Sequence["Market"]) -> dict[int, OrderBook]:
+        """Fetch order books, 100 a call, by Market.pk; a market that is not served is left out.
+
+        https://docs.kalshi.com marks these calls as signed, its guide as public: signed when we have a key.
+        """
+        books: dict[int, OrderBook] = {}
+        by_ticker = {market.native_id: market.pk for market in markets}
+        tickers = list(by_ticker)
+        for start in range(0, len(tickers), BOOKS_A_CALL):
+            # This call repeats its parameter; the other lists of Kalshi are joined by commas.
+            params = {"tickers": tickers[start : start + BOOKS_A_CALL]}
+            path = "/markets/orderbooks"
+            body = self._http.get_json(path, params, headers=self._signature("GET", path))
+            received_at = self._now()
+            for raw in rows_of(body, "orderbooks"):
+                ticker = str(mapping_of(raw, "orderbook").get("ticker"))
+                if ticker in by_ticker:
+                    books[by_ticker[ticker]] = parse_book(raw.get("orderbook_fp") or {}, received_at=received_at)
+        return books
+
+    def _signature(self, method: str, path: str) -> dict[str, str]:
+        if self._private_key is None:
+            return {}
+        stamp = int(self._now().timestamp() * 1000)
+        return signed_headers(self._key_id, self._private_key, method, self._http.path_of(path), stamp)
+
+    def fetch_cutoff(self) -> datetime:
+        """Return the settlement time before which markets live in the historical tier only."""
+        cutoff = instant_of(mapping_of(self._http.get_json("/historical/cutoff"), "cutoff"), "market_settled_ts")
+        if cutoff is None:
+            raise VenueProtocolError("market_settled_ts: expected the historical tier's cutoff, found none.")
+        return cutoff
+
+    def fetch_days(self, tickers: Sequence[str], start: datetime, end: datetime) -> dict[str, list[DayPrice]]:
+        """Fetch daily prices of markets in the live tier, many a call, by ticker."""
+        days_asked = max(1, (end - start).days + 2)
+        a_call = max(1, min(CANDLE_MARKETS_A_CALL, CANDLES_A_CALL // days_asked))
+        found: dict[str, list[DayPrice]] = {}
+        for first in range(0, len(tickers), a_call):
+            body = self._http.get_json(
+                "/markets/candlesticks",
+                {"market_tickers": ",".join(tickers[first : first + a_call]), **_candle_window(start, end)},
+            )
+            for raw in rows_of(body, "markets"):
+                row = mapping_of(raw, "markets")
+                found[str(row.get("market_ticker"))] = parse_candles(rows_of(row, "candlesticks"), source="candles")
+        return found
+
+    def fetch_archived_days(self, ticker: str, start: datetime, end: datetime) -> list[DayPrice]:
+        """Fetch daily prices of one market of the historical tier; empty when it is not there."""
+        try:
+            body = self._http.get_json(f"/historical/markets/{ticker}/candlesticks", _candle_window(start, end))
+        except VenueNotFound:
+            return []
+        return parse_candles(rows_of(body, "candlesticks"), source="candles-historical")
+
+
+def _candle_window(start: datetime, end: datetime) -> dict[str, int]:
+    return {"start_ts": int(start.timestamp()), "end_ts": int(end.timestamp()), "period_interval": DAY_MINUTES}
+
+
+def _cursor(body: Any) -> str:
+    return str(mapping_of(body, "answer").get("cursor") or "")
+
+
+def _with_cursor(params: Mapping[str, Any], cursor: str) -> dict[str, Any]:
+    return {**params, "cursor": cursor} if cursor else dict(params)

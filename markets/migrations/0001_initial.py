@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
                 ('seen', models.PositiveIntegerField(default=0)),
                 ('added', models.PositiveIntegerField(default=0)),
                 ('updated', models.PositiveIntegerField(default=0)),
+                ('repriced', models.PositiveIntegerField(default=0)),
                 ('unchanged', models.PositiveIntegerField(default=0)),
                 ('gone', models.PositiveIntegerField(default=0)),
                 ('quarantined', models.PositiveIntegerField(default=0)),

@@ -7,6 +7,7 @@ one object and strings on the next; books come worst price first. Everything end
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from itomarkets.lib import clock
@@ -382,9 +383,8 @@ def read_page(raws: Sequence[Any]) -> Page:
             continue
         key = str(raw.get("id") or "")
         inside = raw.get("markets")
-        rows, worse = read_rows(
-            inside if isinstance(inside, list) else [], lambda part, key=key: parse_market(part, key), "id"
-        )
+        parse = partial(parse_market, event_key=key)
+        rows, worse = read_rows(inside if isinstance(inside, list) else [], parse, "id")
         markets += rows
         bad += worse
     return Page(events=tuple(events), markets=tuple(markets), bad=tuple(bad))

@@ -73,7 +73,7 @@ def price_of(row: Mapping[str, Any], name: str) -> Decimal | None:
     0 and 1 are how both venues write "nobody quotes this side" and "never traded".
     """
     number = decimal_of(row, name)
-    if number is None or number == ZERO or number == ONE:
+    if number is None or number in (ZERO, ONE):
         return None
     if not ZERO < number < ONE:
         raise VenueProtocolError(f"{name}: expected a price from 0 to 1 dollars, found {number}.")

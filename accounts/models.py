@@ -6,6 +6,7 @@ from django.db import models
 from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
 
 from accounts.keys import KeyGenerator
+from itomarkets.lib import clock
 
 
 class User(AbstractUser):
@@ -45,6 +46,17 @@ class ApiKey(AbstractAPIKey):
     class Meta(AbstractAPIKey.Meta):
         verbose_name = "API key"
         verbose_name_plural = "API keys"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expiry_date is not None and self.expiry_date <= clock.now()
+
+    @property
+    def state(self) -> str:
+        """Say whether the key works: active, revoked or expired."""
+        if self.revoked:
+            return "revoked"
+        return "expired" if self.is_expired else "active"
 
     @property
     def shown_prefix(self) -> str:

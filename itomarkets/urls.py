@@ -5,6 +5,8 @@ from itomarkets import views
 
 urlpatterns = [
     path("health", views.health, name="health"),
+    path("status", views.status, name="status"),
+    path("methodology", views.methodology, name="methodology"),
     path("admin/", admin.site.urls),
     path("api/", include("itomarkets.api_urls")),
     path("", include("accounts.urls")),
@@ -13,3 +15,7 @@ urlpatterns = [
     path("", include("baskets.urls")),
     path("", include("trading.urls")),
 ]
+handler400 = "itomarkets.views.bad_request"
+handler403 = "itomarkets.views.forbidden"
+handler404 = "itomarkets.views.not_found"
+handler500 = "itomarkets.views.server_error"

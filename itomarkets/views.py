@@ -1,8 +1,26 @@
-"""Pages of the roof: errors and health."""
+"""Pages of the roof: health, status, methodology and errors."""
 
+from datetime import timedelta
+
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from itomarkets.context import venue_health
+from itomarkets.lib import clock
+from itomarkets.records.models import JobRun
+from markets.models import SyncRun
+
+# Each job of the schedule: what it is called for people, and how long it may be silent.
+JOBS = (
+    ("sync_pipeline", "Fetch markets from both venues and sort them into themes", timedelta(hours=26)),
+    ("record_prices", "Record a price of every basket", timedelta(minutes=5)),
+    ("reconcile", "Ask the venues how open orders ended", timedelta(minutes=5)),
+    ("settle", "Pay out positions in decided markets", timedelta(minutes=15)),
+)
 
 
 @require_safe
@@ -11,5 +29,53 @@ def health(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
+@require_safe
+@never_cache
+def status(request: HttpRequest) -> HttpResponse:
+    """Show how old everything is: prices, syncs, jobs."""
+    now = clock.now()
+    newest: dict[str, JobRun] = {}
+    for run in JobRun.objects.exclude(status=JobRun.Status.SKIPPED).order_by("-id")[:400]:
+        newest.setdefault(run.name, run)
+    known = {suffix: (title, limit) for suffix, title, limit in JOBS}
+    rows = []
+    for name, run in sorted(newest.items()):
+        title, limit = known.get(name.rpartition(".")[2], (name.rpartition(".")[2].replace("_", " "), None))
+        late = limit is not None and now - run.started_at > limit
+        rows.append({"title": title, "name": name, "run": run, "late": late})
+    context = {
+        "venues": venue_health(now),
+        "jobs": rows,
+        "syncs": list(SyncRun.objects.all()[:8]),
+        "failing": any(row["late"] or row["run"].status == JobRun.Status.FAILED for row in rows),  # type: ignore[attr-defined]
+        "show_errors": request.user.is_authenticated and request.user.is_staff,
+        "now": now,
+    }
+    return render(request, "roof/status.html", context)
+
+
+@require_safe
+def methodology(request: HttpRequest) -> HttpResponse:
+    return render(request, "roof/methodology.html", {"limits": settings.TRADE_LIMITS})
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "400.html", status=400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "403.html", status=403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "404.html", status=404)
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return render(request, "403_csrf.html", {"reason": reason}, status=403)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer after a fault of ours: no context processor, no database, nothing that can fail again."""
+    page = render_to_string("500.html", {"reference": getattr(request, "request_id", "")})
+    return HttpResponse(page, status=500)

@@ -2,10 +2,40 @@
 
 from typing import Any
 
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
+
+from accounts.api_keys import find_key, note_use
+from itomarkets.lib import clock
+
+LONGEST_KEY = 128
 
 
 class ApiKeyAuthentication(BaseAuthentication):
+    """Let a program in by its key; a request that carries one is never judged by its cookies."""
+
+    keyword = "Bearer"
+
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        return None
+        parts = get_authorization_header(request).split()
+        if not parts or parts[0].lower() != self.keyword.lower().encode():
+            return None
+        if len(parts) != 2 or len(parts[1]) > LONGEST_KEY:
+            raise AuthenticationFailed("Expected one key: `Authorization: Bearer bkt_…`.")
+        now = clock.now()
+        row = find_key(parts[1].decode("ascii", "replace"), now=now)
+        if row is None:
+            raise AuthenticationFailed("This key does not work; it may be mistyped, revoked or expired.")
+        note_use(row, now=now)
+        return row.user, row
+
+    def authenticate_header(self, request: Request) -> str:
+        return f'{self.keyword} realm="api"'
+
+
+class PageSessionAuthentication(SessionAuthentication):
+    """The session of our own pages, with CSRF; says 401 instead of 403 to a stranger."""
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Session"

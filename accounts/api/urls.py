@@ -1,3 +1,8 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from accounts.api.views import ApiKeyDetail, ApiKeyList
+
+urlpatterns = [
+    path("api-keys", ApiKeyList.as_view(), name="internal-api-keys"),
+    path("api-keys/<str:prefix>", ApiKeyDetail.as_view(), name="internal-api-key"),
+]

@@ -1,0 +1,57 @@
+"""People and keys in the admin; a key's hash is nobody's business, and keys are made by their owners."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as StockUserAdmin
+from django.http import HttpRequest
+from rest_framework_api_key.models import APIKey as StockApiKey
+
+from accounts.models import ApiKey, User
+
+# The library's own key model is not used; an empty list of it would only mislead.
+admin.site.unregister(StockApiKey)
+
+
+@admin.register(User)
+class UserAdmin(StockUserAdmin):
+    list_display = ["username", "email", "is_active", "is_staff", "created_at", "last_login"]
+    list_filter = ["is_active", "is_staff", "groups"]
+    date_hierarchy = "created_at"
+    readonly_fields = ["created_at", "last_login", "date_joined"]
+    fieldsets = [*(StockUserAdmin.fieldsets or []), ("History", {"fields": ["created_at"]})]
+    add_fieldsets = [(None, {"classes": ["wide"], "fields": ["username", "email", "password1", "password2"]})]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):
+    list_display = ["shown_prefix", "name", "user", "environment", "state", "use_count", "last_used_at", "created"]
+    list_filter = ["environment", "revoked"]
+    list_select_related = ["user"]
+    search_fields = ["prefix", "name", "user__username"]
+    fields = [
+        "shown_prefix",
+        "name",
+        "user",
+        "environment",
+        "scopes",
+        "rate_limit_per_hour",
+        "state",
+        "revoked",
+        "expiry_date",
+        "use_count",
+        "last_used_at",
+        "created",
+    ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        editable = {"rate_limit_per_hour"}
+        if obj is not None and not obj.revoked:
+            editable.add("revoked")
+        return [name for name in self.fields if name not in editable]  # type: ignore[union-attr]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -1,0 +1,69 @@
+"""Pages about keys: make one, see it once, revoke it."""
+
+from allauth.core.exceptions import ReauthenticationRequired
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.api_keys import KeyRefused, create_key, revoke_key
+from accounts.forms import ApiKeyForm
+from accounts.models import ApiKey
+from accounts.stepup import needs_step_up
+from itomarkets.lib import clock
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def developer(request: HttpRequest) -> HttpResponse:
+    """Show a person's keys; a POST makes one and its answer is the only page that shows the secret."""
+    form, secret, status = ApiKeyForm(), "", 200
+    if request.method == "POST":
+        form = ApiKeyForm(request.POST)
+        if form.is_valid():
+            values = form.cleaned_data
+            if needs_step_up(request, scopes=values["scopes"]):
+                raise ReauthenticationRequired()
+            try:
+                created = create_key(
+                    user=request.user,  # type: ignore[arg-type]
+                    name=values["name"],
+                    scopes=values["scopes"],
+                    environment=values["environment"],
+                    expires_at=values["expires_at"],
+                    now=clock.now(),
+                    request_id=getattr(request, "request_id", ""),
+                )
+            except KeyRefused as error:
+                form.add_error(None, str(error))
+            else:
+                form, secret, status = ApiKeyForm(), created.secret, 201
+        if not secret:
+            status = 422
+    keys = list(ApiKey.objects.filter(user=request.user))  # type: ignore[misc]
+    context = {
+        "form": form,
+        "secret": secret,
+        "keys": sorted(keys, key=lambda key: key.state != "active"),
+        "base_url": request.build_absolute_uri("/").rstrip("/"),
+    }
+    return render(request, "accounts/developer.html", context, status=status)
+
+
+@login_required
+@require_POST
+def developer_revoke(request: HttpRequest, prefix: str) -> HttpResponse:
+    try:
+        row = revoke_key(
+            user=request.user,  # type: ignore[arg-type]
+            prefix=prefix,
+            now=clock.now(),
+            request_id=getattr(request, "request_id", ""),
+        )
+    except ApiKey.DoesNotExist as error:
+        raise Http404 from error
+    messages.success(request, f"The key “{row.name}” is revoked. Programs that use it get 401 from now on.")
+    return redirect("developer")

@@ -1,3 +1,5 @@
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from markets.api.views import MarketSearchView
+
+urlpatterns: list[URLPattern] = [path("markets/search", MarketSearchView.as_view(), name="api-market-search")]

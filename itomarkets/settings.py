@@ -290,8 +290,20 @@ TRADE_LIMITS = {
     "trade_notional": Decimal("10000"),
     "day_notional": Decimal("50000"),
     "price_band": Decimal("0.10"),
+    # A limit price goes past the worst price walked by this share of it, at least a tick.
+    "slippage": Decimal("0.02"),
     "quote_age_seconds": 90,
     "close_buffer_seconds": 300,
+    # An order that has not gone out this long after its confirmation is denied, not sent late.
+    "send_within_seconds": 60,
+}
+RECONCILIATION = {
+    # A send that has not answered by then is unknown; longer than any client's own timeout.
+    "submitting_seconds": 30,
+    # How long a venue's listing may lag: before it, "not found" proves nothing.
+    "grace_seconds": 60,
+    # How long after "not placed" a venue is still asked, in case a slow order turns up.
+    "zombie_seconds": 600,
 }
 
 LOGGING = {

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from .depth import SLOT_SECONDS, Top, levels_of, top_of
 from .feeds import Feed
 from .ledger import Ledger
-from .model import KALSHI, ONE, PRICE_UNITS, VENUES, ZERO, SandboxMarket, from_units, to_units
+from .model import KALSHI, NET, ONE, PRICE_UNITS, VENUES, YES, ZERO, SandboxMarket, from_units, to_units
 from .store import Fill, Forced, Order, Position, Settlement, Store
 
 BookSide = list[tuple[Decimal, Decimal]]
@@ -152,21 +152,26 @@ class World:
         client_id: str = "",
         meta: dict[str, Any] | None = None,
         exchange_index: int | None = None,
-        token: str = "net",
+        token: str = NET,
         expires_at: datetime | None = None,
         spend: Decimal | None = None,
         self_trade: str = "taker",
         order_id: str | None = None,
+        least: Decimal | None = None,
     ) -> PlacedOrder:
         """Place an order: check, match, rest or cancel what is left.
 
         side: buy or sell, of YES; token: net (Kalshi), or yes or no, the Polymarket token whose balance moves.
         tif: gtc, gtd (with expires_at), ioc (FAK) or fok. spend: dollars of the token after which a buying ioc or
-        fok stops, whatever size is left (a Polymarket market buy). self_trade: who gives way at one's own order,
+        fok stops, whatever size is left (a Polymarket market buy). least: the smallest size, where it is not the
+        market's own (Polymarket's orders that cannot rest). self_trade: who gives way at one's own order,
         taker (the rest of the new order is cancelled) or maker. Raises Refused; then nothing has changed.
         """
         now = self.clock()
-        self._check(account_id, market, side, price, size, tif, expires_at, exchange_index, client_id, order_id, now)
+        least = market.min_size if least is None else least
+        self._check(
+            account_id, market, side, price, size, least, tif, expires_at, exchange_index, client_id, order_id, now
+        )
         order = Order(
             id=order_id or str(self.new_id()),
             seq=self._next_seq(),
@@ -390,6 +395,7 @@ class World:
         side: str,
         price: Decimal,
         size: Decimal,
+        least: Decimal,
         tif: str,
         expires_at: datetime | None,
         exchange_index: int | None,
@@ -406,8 +412,8 @@ class World:
             raise Refused("wrong_shard", f"market {market.key} is on exchange index {market.exchange_index}")
         if not market.on_grid(price):
             raise Refused("invalid_price", f"price {price} is not on the market's price grid")
-        if size < market.min_size:
-            raise Refused("invalid_order_size", f"count {size} is below the minimum {market.min_size}")
+        if size < least:
+            raise Refused("invalid_order_size", f"count {size} is below the minimum {least}")
         if expires_at is not None and expires_at <= now:
             raise Refused("invalid_expiration", "expiration time must be in the future")
         if (order_id and self.order(order_id) is not None) or (
@@ -420,7 +426,7 @@ class World:
         return any(self.dedupe_forever or order.status == "resting" for order in found)
 
     def _check_funds(self, order: Order, market: SandboxMarket, spend: Decimal | None) -> None:
-        if order.token != "net" and not _spends_cash(order):
+        if order.token != NET and not _spends_cash(order):
             if self.available_tokens(order.account_id, market, order.token) < order.size:
                 raise Refused("insufficient_tokens", "not enough balance / allowance")
             return
@@ -432,8 +438,8 @@ class World:
 
     def _cash_need(self, order: Order, market: SandboxMarket, size: Decimal, *, taker: bool) -> Decimal:
         """Return the most cash that `size` of an order can cost, fee included; closing a net position needs none."""
-        if order.token == "net":
-            position = self.ledger.position(order.account_id, order.venue, order.market_key, "net")
+        if order.token == NET:
+            position = self.ledger.position(order.account_id, order.venue, order.market_key, NET)
             held = position.quantity if position else ZERO
             closable = max(ZERO, -held if order.side == "buy" else held)
             for other in self._resting.get((order.venue, order.market_key), ()):
@@ -451,7 +457,7 @@ class World:
     def _against(
         self, order: Order, market: SandboxMarket, now: datetime
     ) -> Iterator[tuple[Decimal, Decimal, Order | None]]:
-        """Yield what an order can trade with, best first: (price, size, resting order or None for the standing book)."""
+        """Yield what an order can trade with, best first: price, size, resting order (None: the standing book)."""
         side, sign = ("sell", 1) if order.side == "buy" else ("buy", -1)
         offers: list[tuple[Decimal, int, Decimal, Order | None]] = [
             (price, 0, size, None) for price, size in self._synthetic(market, side, now)
@@ -569,7 +575,7 @@ class World:
 
     def _maker_can(self, maker: Order, market: SandboxMarket) -> Decimal:
         """Return how much of a resting order its owner can still pay for; fills elsewhere may have used the cover."""
-        if maker.token != "net" and not _spends_cash(maker):
+        if maker.token != NET and not _spends_cash(maker):
             position = self.ledger.position(maker.account_id, maker.venue, maker.market_key, maker.token)
             return min(maker.live, position.quantity if position else ZERO)
         cash = self.ledger.shards(maker.account_id, maker.venue).get(maker.exchange_index, ZERO)
@@ -670,7 +676,7 @@ class World:
 
 def _spends_cash(order: Order) -> bool:
     """Say whether a Polymarket order buys its token (cash out) rather than sells it (tokens out)."""
-    return (order.side == "buy") == (order.token == "yes")
+    return (order.side == "buy") == (order.token == YES)
 
 
 def _affordable(cash: Decimal, each: Decimal) -> Decimal:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -118,6 +118,36 @@ class Catalogue:
         for venue in {venue for venue, _ in gone}:
             self._events[venue] = [event for event in self._events[venue] if (venue, event.key) not in gone]
             self._markets[venue] = [market for market in self._markets[venue] if (venue, market.event_key) not in gone]
+
+    def price_float(self, market: SandboxMarket, at_ts: float) -> float:
+        if market.outcome is not None and at_ts >= market.settle_at.timestamp():
+            return float(market.outcome)
+        if market.process is None:
+            raise ValueError(f"{market.key} has no price process; a feed gives every market one")
+        return market.process.price(at_ts)
+
+    def price(self, market: SandboxMarket, at: datetime) -> Decimal:
+        return Decimal(repr(round(self.price_float(market, at.timestamp()), 6)))
+
+    def outcome(self, market: SandboxMarket) -> Decimal:
+        if market.outcome is None:
+            if market.process is None:
+                raise ValueError(f"{market.key} has no price process; a feed gives every market one")
+            market.outcome = Decimal(int(market.process.outcome()))
+        return market.outcome
+
+    def daily(self, market: SandboxMarket, start: date, end: date) -> list[tuple[date, Decimal]]:
+        days: list[tuple[date, Decimal]] = []
+        day = max(start, market.open_at.date())
+        last = min(end, market.close_at.date())
+        while day <= last:
+            midnight = datetime.combine(day + timedelta(days=1), time(), UTC)
+            days.append((day, self.price(market, min(midnight - timedelta(seconds=1), market.close_at))))
+            day += timedelta(days=1)
+        return days
+
+    def recorded_book(self, market: SandboxMarket) -> tuple[Levels, Levels] | None:
+        return None
 
     def venue_markets(self, venue: str) -> Sequence[SandboxMarket]:
         return self._markets[venue]

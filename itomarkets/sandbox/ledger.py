@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
-from .model import KALSHI, ONE, ZERO, SandboxMarket, ceil_money, floor_money
+from .model import KALSHI, NET, NO, ONE, YES, ZERO, SandboxMarket, ceil_money, floor_money
 from .store import Order, Position, Settlement, Store, Transfer
 
 CENTI_CENT = Decimal("0.0001")
@@ -56,12 +56,12 @@ class Ledger:
         """
         key = (order.account_id, order.venue, order.market_key, order.token)
         position = self._positions.get(key) or _empty(order, now)
-        if order.token == "net":
+        if order.token == NET:
             signed = size if order.side == "buy" else -size
             cash, each = self._net(position, signed, price)
         else:
-            each = price if order.token == "yes" else ONE - price
-            buys = (order.side == "buy") == (order.token == "yes")
+            each = price if order.token == YES else ONE - price
+            buys = (order.side == "buy") == (order.token == YES)
             cash = self._token(position, size if buys else -size, each)
         fee, cash = _charge(order.venue, market, price, size, cash, is_taker=is_taker)
         position.fees += fee
@@ -76,7 +76,7 @@ class Ledger:
     def settle(self, position: Position, outcome: Decimal, at: datetime) -> None:
         """Pay a position what YES (or NO: one less that) is worth and close it."""
         held = position.quantity
-        short = position.token == "no" or held < 0
+        short = position.token == NO or held < 0
         payout = abs(held) * (ONE - outcome if short else outcome)
         payout = floor_money(payout)
         self._store.save(

@@ -4,11 +4,13 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 KALSHI = "kalshi"
 POLYMARKET = "polymarket"
 VENUES = (KALSHI, POLYMARKET)
+# What an order moves: the one signed count of a netting venue, or one of two tokens.
+NET, YES, NO = "net", "yes", "no"
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
@@ -87,6 +89,16 @@ def polymarket_fee(kind: str, rate: str) -> FeeRule:
     return FeeRule(kind, Decimal(rate))
 
 
+class Process(Protocol):
+    """How one market's YES price moves."""
+
+    def price(self, ts: float) -> float:
+        """Return the fair price at Unix seconds, 0 to 1; from the close on, what YES pays."""
+
+    def outcome(self) -> float:
+        """Return what YES will pay."""
+
+
 @dataclass(slots=True, eq=False)
 class SandboxMarket:
     """One binary market. Prices are of YES, in dollars from 0 to 1; times are aware UTC.
@@ -128,8 +140,8 @@ class SandboxMarket:
     raw: dict[str, Any] | None = None
     seed: int = 0
     ordinal: int = 0
-    rank: int = 0
     paused: bool = False
+    process: Process | None = None
 
     @property
     def is_combo(self) -> bool:
@@ -149,8 +161,8 @@ class SandboxMarket:
         return any(part.start <= price <= part.end and (price - part.start) % part.step == 0 for part in self.ticks)
 
     def snap(self, units: int, *, up: bool) -> int:
-        """Return the nearest price on the grid at or below (above, if up) in price units; 0 or PRICE_UNITS mean none."""
-        step = self.step_at(units if not up or units >= PRICE_UNITS else units)
+        """Return the nearest price on the grid at or below (above, if up), in price units; 0 and 10,000 mean none."""
+        step = self.step_at(units)
         snapped = -(-units // step) * step if up else units // step * step
         return max(0, min(PRICE_UNITS, snapped))
 

@@ -7,6 +7,7 @@ One file serves both ways to run: without DATABASE_URL and REDIS_URL everything 
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import environ
 from celery.schedules import crontab
@@ -285,7 +286,7 @@ LIVE_TRADING = env.bool("LIVE_TRADING", default=False)
 CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[])
 PAPER_OPENING_CASH = Decimal("10000")
 QUOTE_LIFE_SECONDS = 15
-TRADE_LIMITS = {
+TRADE_LIMITS: dict[str, Any] = {
     "order_notional": Decimal("5000"),
     "trade_notional": Decimal("10000"),
     "day_notional": Decimal("50000"),
@@ -297,7 +298,7 @@ TRADE_LIMITS = {
     # An order that has not gone out this long after its confirmation is denied, not sent late.
     "send_within_seconds": 60,
 }
-RECONCILIATION = {
+RECONCILIATION: dict[str, int] = {
     # A send that has not answered by then is unknown; longer than any client's own timeout.
     "submitting_seconds": 30,
     # How long a venue's listing may lag: before it, "not found" proves nothing.

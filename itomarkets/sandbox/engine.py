@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from .accounts import Accounts
 from .depth import SLOT_SECONDS, Top, levels_of, top_of
 from .feeds import Feed
 from .ledger import Ledger
-from .model import KALSHI, NET, ONE, PRICE_UNITS, VENUES, YES, ZERO, SandboxMarket, from_units, to_units
+from .model import NET, ONE, PRICE_UNITS, YES, ZERO, SandboxMarket, from_units, to_units
 from .store import Fill, Forced, Order, Position, Settlement, Store
 
 BookSide = list[tuple[Decimal, Decimal]]
@@ -67,6 +68,7 @@ class World:
         self.clock = clock
         self.store = Store(store_dir)
         self.ledger = Ledger(self.store)
+        self.accounts = Accounts(self.store, self.ledger, clock)
         self.new_id = new_id
         self.dedupe_forever = True
         self._seq = self.store.last_seq()
@@ -682,10 +684,3 @@ def _spends_cash(order: Order) -> bool:
 def _affordable(cash: Decimal, each: Decimal) -> Decimal:
     """Return the units, to six places, that cash buys."""
     return (cash / each).quantize(Decimal("0.000001"), rounding="ROUND_DOWN")
-
-
-def shard_count(venue: str) -> int:
-    """Return how many shards hold a member's collateral."""
-    if venue not in VENUES:
-        raise ValueError(f"venue is {venue!r}; expected one of {VENUES}")
-    return 4 if venue == KALSHI else 1

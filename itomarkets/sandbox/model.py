@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 KALSHI = "kalshi"
 POLYMARKET = "polymarket"
 VENUES = (KALSHI, POLYMARKET)
+# How many exchange shards hold a member's collateral, each its own.
+SHARDS = {KALSHI: 4, POLYMARKET: 1}
 # What an order moves: the one signed count of a netting venue, or one of two tokens.
 NET, YES, NO = "net", "yes", "no"
 

@@ -1,0 +1,35 @@
+"""Stage 5: precise phrases, written by people who know what they mean."""
+
+from dataclasses import dataclass
+
+from categorization.knowledge.phrases import phrase_book
+from categorization.stages.normalize import Text
+
+NAME = "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleHits:
+    """Strength (0..1) of each factor that a phrase named, and the words for the trail."""
+
+    weights: dict[str, float]
+    says: str
+
+
+def rules(text: Text) -> RuleHits:
+    """Match every phrase; a factor is as strong as its best phrase, a little more for each other one."""
+    hits = phrase_book().find(text.words, text.tags, slug=text.slug, venue=text.venue)
+    if not hits:
+        return RuleHits({}, "No phrase fits.")
+    best: dict[str, float] = {}
+    rest: dict[str, int] = {}
+    shown: dict[str, str] = {}
+    for phrase in hits:
+        rest[phrase.factor] = rest.get(phrase.factor, -1) + 1
+        if phrase.weight > best.get(phrase.factor, 0.0):
+            best[phrase.factor] = phrase.weight
+            shown[phrase.factor] = phrase.text
+    weights = {factor: 1 - (1 - weight) * 0.75 ** min(rest[factor], 4) for factor, weight in best.items()}
+    order = sorted(weights, key=lambda factor: -weights[factor])[:2]
+    says = "; ".join(f"“{shown[factor]}” is {factor}" for factor in order)
+    return RuleHits(weights, says + ".")

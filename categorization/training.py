@@ -1,0 +1,214 @@
+"""Learn the lexical and semantic models from the project's own examples, and keep them by what they depend on."""
+
+import csv
+import hashlib
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from time import monotonic
+
+from django.conf import settings
+from django.db import transaction
+
+from categorization.artifact import Artifact, ArtifactError, load_artifact, make_vectorizers, save_artifact
+from categorization.factors import NONE, TAXONOMY_FILE, taxonomy
+from categorization.knowledge import knowledge_files
+from categorization.models import ModelVersion
+from categorization.reading import Reading
+from categorization.stages.lexical import model_text
+from categorization.stages.normalize import normalize
+
+logger = logging.getLogger(__name__)
+
+HERE = Path(__file__).resolve().parent
+EXAMPLES = HERE / "examples"
+# Everything that can change an answer: a change of any of these files is another model version.
+CODE = (
+    "stages/*.py",
+    "knowledge/*.py",
+    "pipeline.py",
+    "decisions.py",
+    "reading.py",
+    "training.py",
+    "artifact.py",
+    "factors.py",
+)
+HEADER = ["title", "factor", "direction"]
+COMPONENTS = 160
+DIRECTIONS = {"+1": 1, "1": 1, "0": 0, "-1": -1}
+
+
+class TrainingError(ValueError):
+    """The examples cannot be learned from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    title: str
+    factor: str
+    direction: int
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What a training run did, for the command to print."""
+
+    digest: str
+    examples: int
+    factors: int
+    seconds: float
+    was_cached: bool
+
+
+def read_examples(folder: Path = EXAMPLES) -> list[Example]:
+    """Read every example file, in a fixed order.
+
+    Raises TrainingError naming the file and line that is not title, factor and direction.
+    """
+    known = set(taxonomy().labels)
+    examples: list[Example] = []
+    for path in sorted(folder.glob("*.tsv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            header = next(lines, None)
+            if header != HEADER:
+                raise TrainingError(f"{path.name} begins with {header}; expected the header {HEADER}.")
+            for number, line in enumerate(lines, start=2):
+                if not line:
+                    continue
+                if len(line) != 3 or line[1] not in known or line[2] not in DIRECTIONS:
+                    raise TrainingError(
+                        f"{path.name} line {number} is {line!r}; expected a title, a factor of the taxonomy "
+                        "(or none) and a direction +1, 0 or -1."
+                    )
+                examples.append(Example(line[0], line[1], DIRECTIONS[line[2]]))
+    return examples
+
+
+def factor_texts() -> list[Example]:
+    """Describe each factor in the taxonomy's own words, so that none is without an example."""
+    return [
+        Example(f"{factor.name}: {factor.up}" if factor.up not in ("", "0") else factor.name, factor.slug, 0)
+        for factor in taxonomy().factors
+    ] + [Example("Something that fits no factor at all", NONE, 0)]
+
+
+@lru_cache(maxsize=1)
+def version_digest() -> str:
+    """Hash all that a decision depends on: examples, knowledge files, taxonomy, code."""
+    digest = hashlib.sha256()
+    code = sorted(path for pattern in CODE for path in HERE.glob(pattern))
+    for path in (*sorted(EXAMPLES.glob("*.tsv")), *knowledge_files(), TAXONOMY_FILE, *code):
+        digest.update(path.relative_to(HERE).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def train(examples: Iterable[Example], *, digest: str) -> Artifact:
+    """Fit both models on the examples and the factor texts.
+
+    Raises TrainingError where a label has no example.
+    """
+    import numpy as np
+    from scipy.sparse import csr_matrix, hstack
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import normalize as unit_length
+
+    labels = taxonomy().labels
+    numbers = {label: number for number, label in enumerate(labels)}
+    every = sorted([*examples, *factor_texts()], key=lambda example: numbers[example.factor])
+    targets = np.array([numbers[example.factor] for example in every])
+    missing = set(range(len(labels))) - set(targets.tolist())
+    if missing:
+        raise TrainingError(f"No example of {labels[min(missing)]}; expected one at least of each factor.")
+    texts = [model_text(normalize(Reading(key=0, venue="", native_id="", title=example.title))) for example in every]
+    words, chars = make_vectorizers()
+    counts = hstack([words.fit_transform(texts), chars.fit_transform(texts)], format="csr", dtype="float32")
+    seen_in = np.bincount(counts.indices, minlength=counts.shape[1])
+    idf = (np.log((1 + len(texts)) / (1 + seen_in)) + 1).astype(np.float32)
+    counts.data = 1 + np.log(counts.data)
+    rows = unit_length(csr_matrix(counts.multiply(idf[None, :])), copy=False)
+    model = LogisticRegression(C=30.0, max_iter=80, tol=1e-3)
+    model.fit(rows, targets)
+    reduction = TruncatedSVD(n_components=min(COMPONENTS, rows.shape[0] - 1, rows.shape[1] - 1), random_state=1)
+    points = unit_length(reduction.fit_transform(rows).astype(np.float32))
+    starts = np.searchsorted(targets, np.arange(len(labels)))
+    centroids = unit_length(np.add.reduceat(points, starts, axis=0))
+    return Artifact(
+        digest=digest,
+        labels=labels,
+        word_terms=tuple(words.get_feature_names_out()),
+        char_terms=tuple(chars.get_feature_names_out()),
+        idf=idf,
+        coefficients=model.coef_.astype(np.float32),
+        intercepts=model.intercept_.astype(np.float32),
+        components=reduction.components_.astype(np.float32),
+        example_points=points,
+        example_titles=tuple(example.title for example in every),
+        label_starts=starts,
+        centroids=centroids,
+    )
+
+
+def artifact_path(digest: str) -> Path:
+    return Path(settings.VAR_DIR) / "models" / f"categorization-{digest[:16]}.npz"
+
+
+_loaded: dict[str, Artifact] = {}
+
+
+def current_artifact(*, force: bool = False) -> Artifact:
+    """Return the models of this code and these examples: from memory, from disk, or newly trained."""
+    digest = version_digest()
+    if not force and digest in _loaded:
+        return _loaded[digest]
+    path = artifact_path(digest)
+    if not force and path.exists():
+        try:
+            artifact = load_artifact(path, digest=digest)
+        except (ArtifactError, OSError) as error:
+            logger.warning("Training again: %s", error)
+        else:
+            return _remember(artifact)
+    artifact = train(read_examples(), digest=digest)
+    save_artifact(artifact, path)
+    return _remember(artifact)
+
+
+def _remember(artifact: Artifact) -> Artifact:
+    _loaded.clear()
+    _loaded[artifact.digest] = artifact
+    return artifact
+
+
+def active_version(*, now: datetime) -> ModelVersion:
+    """Return the row of this code and these examples, made and marked active where it is not yet."""
+    digest = version_digest()
+    version = ModelVersion.objects.filter(digest=digest).first()
+    if version is not None and version.is_active:
+        return version
+    with transaction.atomic():
+        version, _ = ModelVersion.objects.get_or_create(digest=digest, defaults={"created_at": now})
+        ModelVersion.objects.exclude(pk=version.pk).filter(is_active=True).update(is_active=False)
+        ModelVersion.objects.filter(pk=version.pk).update(is_active=True)
+    version.is_active = True
+    return version
+
+
+def train_classifier(*, now: datetime, force: bool = False) -> TrainingReport:
+    """Make this version's models, or find them made, and mark the version active."""
+    started = monotonic()
+    was_cached = artifact_path(version_digest()).exists() and not force
+    artifact = current_artifact(force=force)
+    active_version(now=now)
+    return TrainingReport(
+        digest=artifact.digest,
+        examples=len(artifact.example_titles),
+        factors=len(artifact.labels) - 1,
+        seconds=round(monotonic() - started, 2),
+        was_cached=was_cached,
+    )

@@ -46,6 +46,9 @@ class Accounts:
     def get(self, account_id: str) -> Account | None:
         return self._by_id.get(account_id)
 
+    def all(self) -> list[Account]:
+        return list(self._by_id.values())
+
     def by_name(self, name: str) -> Account | None:
         return self._by_id.get(self._id(name))
 

@@ -348,6 +348,8 @@ class CashEntry(models.Model):
     amount = MoneyField()
     fill = models.ForeignKey(Fill, null=True, blank=True, on_delete=models.PROTECT, related_name="cash_entries")
     market = models.ForeignKey(Market, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    # What one contract paid, on settlements.
+    payout = PriceField(null=True, blank=True)
     # Names the cause once: fill:17, fee:17, settlement:basket:market:side:last fill …
     reference = models.CharField(max_length=120)
     at = models.DateTimeField()

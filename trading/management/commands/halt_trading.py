@@ -1,0 +1,35 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.models import User
+from itomarkets.lib import clock
+from trading.models import TradingSwitch
+from trading.switch import set_switch
+
+STATES = {
+    "on": TradingSwitch.State.HALTED,
+    "reducing": TradingSwitch.State.REDUCING,
+    "off": TradingSwitch.State.ACTIVE,
+}
+
+
+class Command(BaseCommand):
+    help = "Stop new orders for everybody, or one person: 'on' halts, 'reducing' allows sales only, 'off' lets go."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("state", choices=sorted(STATES))
+        parser.add_argument("--user", default="", help="username; everybody if left out")
+        parser.add_argument("--reason", default="", help="shown to whom it stops")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = None
+        if options["user"]:
+            user = User.objects.filter(username=options["user"]).first()
+            if user is None:
+                raise CommandError(f"There is no user {options['user']!r}; nothing was changed.")
+        switch = set_switch(
+            user=user, state=STATES[options["state"]], reason=options["reason"], changed_by=None, now=clock.now()
+        )
+        self.stdout.write(f"{switch}.")

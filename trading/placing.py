@@ -1,0 +1,223 @@
+"""A confirmation becomes a trade: one transaction holds the intention, its ids, the money and the audit line."""
+
+import logging
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from uuid import UUID, uuid5
+
+from django.db import IntegrityError, transaction
+from kombu.exceptions import OperationalError
+
+from accounts.models import User
+from itomarkets.lib.rounding import ZERO
+from itomarkets.records import audit
+from markets.models import Market
+from trading.limits import (
+    Denial,
+    account_denial,
+    amount_denial,
+    day_denial,
+    dollars,
+    duplicate_denial,
+    market_denial,
+    order_denial,
+)
+from trading.models import Order, Position, TicketQuote, Trade, TradeAction, VenueAccount
+from trading.planning import PlannedOrder, QuotedLeg, plan_orders
+from trading.quoting import legs_of
+from trading.sides import being_sold
+from trading.switch import blocked_reason
+from trading.tasks import run_trade
+
+logger = logging.getLogger(__name__)
+
+# "All or unwind" needs its own priced way back; until it has one it is refused rather than half done.
+OFFERED_POLICIES = (Trade.Policy.BEST_EFFORT, Trade.Policy.HOLD_AND_ASK)
+LONGEST_KEY = 64
+TRADE_NAMESPACE = UUID("5b1c2f0a-6f0e-4f37-9a52-5d0f3a8a7c11")
+
+
+class TradeRefused(Exception):
+    """The confirmation was refused, and nothing was stored or sent. `code` names the reason for programs."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def confirm_trade(
+    *, user: User, quote_id: UUID | str, idempotency_key: str, policy: str, now: datetime, request_id: str = ""
+) -> Trade:
+    """Confirm a quote, once: the same key or the same quote again returns the trade that is there.
+
+    Stores the trade, its orders with their ids, the reserve and the audit line in one transaction,
+    then nudges a worker. Raises TradeRefused: unknown or expired quote, a key that was used for
+    another quote, a limit, the kill switch, missing cash or contracts.
+    """
+    if not 0 < len(idempotency_key) <= LONGEST_KEY:
+        raise TradeRefused("key", f"Expected an idempotency key of 1 to {LONGEST_KEY} characters.")
+    if policy not in OFFERED_POLICIES:
+        raise TradeRefused(
+            "policy", f"Expected the policy {' or '.join(OFFERED_POLICIES)}; found {policy!r}. Choose one of these."
+        )
+    quote = _quote(user, quote_id)
+    standing = _standing(user, quote, idempotency_key)
+    if standing is not None:
+        return standing
+    try:
+        with transaction.atomic():
+            trade = _store(user, quote, idempotency_key, policy, now, request_id)
+            transaction.on_commit(partial(nudge, trade.pk))
+    except IntegrityError as error:
+        # Two clicks at once: one stored its trade, this one reads it.
+        standing = _standing(user, quote, idempotency_key)
+        if standing is None:
+            raise TradeRefused(
+                "conflict", "Another confirmation came in between. Look at your trades first."
+            ) from error
+        return standing
+    return trade
+
+
+def nudge(trade_id: UUID) -> None:
+    """Tell a worker that a trade has orders to send. Losing this message loses nothing: the rows are the queue."""
+    try:
+        run_trade.delay(str(trade_id))
+    except (OperationalError, OSError) as error:
+        logger.error("trade %s: no worker was told (%s); the next reconciliation sends its orders", trade_id, error)
+
+
+def _quote(user: User, quote_id: UUID | str) -> TicketQuote:
+    try:
+        return TicketQuote.objects.select_related("user", "basket").get(pk=UUID(str(quote_id)), user=user)
+    except (ValueError, TicketQuote.DoesNotExist) as error:
+        raise TradeRefused("quote_unknown", "There is no such quote. Quote the basket again.") from error
+
+
+def _standing(user: User, quote: TicketQuote, key: str) -> Trade | None:
+    """Return the trade that this confirmation has already made."""
+    by_key = Trade.objects.filter(user=user, idempotency_key=key).first()
+    if by_key is not None and by_key.quote_id != quote.pk:
+        raise TradeRefused("key_reused", "This idempotency key confirmed another quote. Use a new key for a new quote.")
+    return by_key or Trade.objects.filter(user=user, quote_id=quote.pk).first()
+
+
+def _store(user: User, quote: TicketQuote, key: str, policy: str, now: datetime, request_id: str) -> Trade:
+    if not quote.is_alive(now):
+        raise TradeRefused("quote_expired", "This quote has run out. Quote the basket again; nothing was sent.")
+    blocked = blocked_reason(user_id=user.pk, action=quote.action, lock=True)
+    if blocked:
+        raise TradeRefused("switch", blocked)
+    legs = legs_of(quote)
+    # Locked in the order of their ids: two confirmations cannot both spend the same cash.
+    wanted = sorted({leg.account_id for leg in legs})
+    accounts = {
+        account.pk: account
+        for account in VenueAccount.objects.select_for_update().filter(user=user, pk__in=wanted).order_by("pk")
+    }
+    trade_id = uuid5(TRADE_NAMESPACE, str(quote.pk))
+    planned = plan_orders(trade_id=trade_id, action=quote.action, legs=legs)
+    _check(user, quote, legs, planned, accounts, now)
+    trade = Trade.objects.create(
+        id=trade_id,
+        user=user,
+        basket_id=quote.basket_id,
+        composition_id=quote.composition_id,
+        action=quote.action,
+        side=quote.side,
+        mode=quote.mode,
+        policy=policy,
+        amount=quote.amount,
+        worst_cost=quote.worst_cost,
+        idempotency_key=key,
+        quote_id=quote.pk,
+        request_id=request_id[:64],
+        created_at=now,
+    )
+    Order.objects.bulk_create(
+        Order(
+            trade=trade,
+            leg_no=order.leg_no,
+            account_id=order.account_id,
+            market_id=order.market_id,
+            side=order.side,
+            action=order.action,
+            count=order.count,
+            limit_price=order.limit_price,
+            reserved=order.reserved,
+            client_id=order.client_id,
+            created_at=now,
+        )
+        for order in planned
+    )
+    audit.record(
+        action="trade.confirmed",
+        subject=f"trade:{trade.pk}",
+        actor=user,
+        after={
+            "basket": quote.basket_id,
+            "action": quote.action,
+            "side": quote.side,
+            "mode": quote.mode,
+            "policy": policy,
+            "amount": str(quote.amount),
+            "worst_cost": str(quote.worst_cost),
+            "orders": {str(order.client_id): f"{order.count} at {order.limit_price}" for order in planned},
+        },
+        request_id=request_id[:64],
+        at=now,
+    )
+    return trade
+
+
+def _check(
+    user: User,
+    quote: TicketQuote,
+    legs: list[QuotedLeg],
+    planned: list[PlannedOrder],
+    accounts: dict[int, VenueAccount],
+    now: datetime,
+) -> None:
+    """Check once more, under the accounts' locks, everything that may have changed since the quote."""
+    _refuse(duplicate_denial(quote=quote, now=now))
+    for market in Market.objects.filter(pk__in=[order.market_id for order in planned]):
+        _refuse(market_denial(market, now=now))
+    for account_id in {order.account_id for order in planned}:
+        account = accounts.get(account_id)
+        if account is None:
+            raise TradeRefused("account", "An account of this quote is no longer yours. Quote the basket again.")
+        _refuse(account_denial(account))
+    if quote.action == TradeAction.SELL:
+        _require_contracts(quote, planned)
+        return
+    _refuse(amount_denial(quote.worst_cost))
+    _refuse(day_denial(user=user, mode=quote.mode, amount=quote.worst_cost, now=now))
+    for leg in legs:
+        _refuse(order_denial(title=leg.title, worst_cost=leg.worst_cost))
+    for account in accounts.values():
+        needed = sum((order.reserved for order in planned if order.account_id == account.pk), ZERO)
+        _require_cash(account, needed)
+
+
+def _refuse(denial: Denial | None) -> None:
+    if denial is not None:
+        raise TradeRefused(denial.name, denial.message)
+
+
+def _require_cash(account: VenueAccount, needed: Decimal) -> None:
+    free = account.cash_available()
+    if needed > free:
+        raise TradeRefused(
+            "cash", f"{account} has {dollars(free)} free, and this trade may take {dollars(needed)}. Quote less."
+        )
+
+
+def _require_contracts(quote: TicketQuote, planned: list[PlannedOrder]) -> None:
+    for order in planned:
+        position = Position.objects.filter(
+            account_id=order.account_id, basket_id=quote.basket_id, market_id=order.market_id, side=order.side
+        ).first()
+        free = position.count - being_sold(position) if position else ZERO
+        if order.count > free:
+            raise TradeRefused("contracts", f"Only {free} contracts are left to sell of a leg. Quote the sale again.")

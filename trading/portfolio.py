@@ -1,0 +1,305 @@
+"""What a person holds, valued at what the bids would pay now: by basket and by venue."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from accounts.models import User
+from itomarkets.lib.rounding import ONE, ZERO
+from itomarkets.lib.venues import Side, Venue
+from markets.models import Market, Quote
+from markets.quotes import freshness
+from trading.models import Order, Position, TradeAction, VenueAccount
+from trading.positions import money_of
+
+
+@dataclass(frozen=True, slots=True)
+class PositionLine:
+    """One side of one market, held for one basket. `value` is None where nobody bids."""
+
+    position_id: int
+    basket_id: int
+    market_id: int
+    question: str
+    venue: str
+    venue_name: str
+    side: str
+    count: Decimal
+    cost: Decimal
+    fees: Decimal
+    realised: Decimal
+    bid: Decimal | None
+    value: Decimal | None
+    is_old: bool
+    is_resolved: bool
+    note: str
+    close_at: datetime | None
+
+    @property
+    def profit(self) -> Decimal | None:
+        """Open profit at bid; what it cost includes fees."""
+        return None if self.value is None else self.value - self.cost
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Totals of some lines. Lines that nobody bids for count with their cost and no value."""
+
+    positions: int
+    count: Decimal
+    cost: Decimal
+    value: Decimal
+    fees: Decimal
+    realised: Decimal
+
+    @property
+    def open(self) -> Decimal:
+        return self.value - self.cost
+
+    @classmethod
+    def of(cls, lines: Sequence[PositionLine], *, realised: Decimal, fees: Decimal) -> "Sums":
+        return cls(
+            positions=len(lines),
+            count=sum((line.count for line in lines), ZERO),
+            cost=sum((line.cost for line in lines), ZERO),
+            value=sum((line.value or ZERO for line in lines), ZERO),
+            fees=fees,
+            realised=realised,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BasketGroup:
+    """What is held for one basket. `sides` are the basket's sides that were bought."""
+
+    basket_id: int
+    name: str
+    slug: str
+    sums: Sums
+    lines: tuple[PositionLine, ...]
+    sides: tuple[str, ...]
+
+    @property
+    def can_close(self) -> bool:
+        return any(not line.is_resolved for line in self.lines)
+
+    @property
+    def value(self) -> Decimal:
+        return self.sums.value
+
+    @property
+    def cost(self) -> Decimal:
+        return self.sums.cost
+
+    @property
+    def open(self) -> Decimal:
+        return self.sums.open
+
+    @property
+    def realised(self) -> Decimal:
+        return self.sums.realised
+
+
+@dataclass(frozen=True, slots=True)
+class VenueGroup:
+    """What is held at one venue."""
+
+    venue: str
+    name: str
+    sums: Sums
+
+    @property
+    def positions(self) -> int:
+        return self.sums.positions
+
+    @property
+    def cost(self) -> Decimal:
+        return self.sums.cost
+
+    @property
+    def value(self) -> Decimal:
+        return self.sums.value
+
+    @property
+    def open(self) -> Decimal:
+        return self.sums.open
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLine:
+    """One account's cash: all of it, and what is not reserved for orders."""
+
+    account_id: int
+    name: str
+    cash: Decimal
+    available: Decimal
+    checked_at: datetime | None
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """Everything that a person holds in one mode. Profit over all time is `open` plus `realised`."""
+
+    mode: str
+    accounts: tuple[AccountLine, ...]
+    baskets: tuple[BasketGroup, ...]
+    venues: tuple[VenueGroup, ...]
+    sums: Sums
+    cash: Decimal
+    available: Decimal
+
+    @property
+    def positions_count(self) -> int:
+        return self.sums.positions
+
+    @property
+    def cost(self) -> Decimal:
+        return self.sums.cost
+
+    @property
+    def value(self) -> Decimal:
+        return self.sums.value
+
+    @property
+    def open(self) -> Decimal:
+        return self.sums.open
+
+    @property
+    def realised(self) -> Decimal:
+        return self.sums.realised
+
+    @property
+    def fees(self) -> Decimal:
+        return self.sums.fees
+
+    @property
+    def worth(self) -> Decimal:
+        return self.cash + self.value
+
+
+def portfolio_of(user: User, *, mode: str, now: datetime) -> Portfolio:
+    """Compute a person's portfolio in one mode; a fixed number of queries, whatever is held."""
+    accounts = list(VenueAccount.objects.filter(user=user, mode=mode).order_by("kind"))
+    reserved = _reserved(accounts)
+    rows = list(
+        Position.objects.filter(account__in=accounts)
+        .select_related("market", "market__event", "market__quote", "basket")
+        .order_by("basket__name", "market_id", "side")
+    )
+    lines = [_line(row, now) for row in rows if row.count]
+    sides = _bought_sides(accounts)
+    baskets = []
+    for basket in {row.basket_id: row.basket for row in rows}.values():
+        own = tuple(line for line in lines if line.basket_id == basket.pk)
+        if own:
+            baskets.append(
+                BasketGroup(
+                    basket_id=basket.pk,
+                    name=basket.name,
+                    slug=basket.slug,
+                    sums=_sums(own, [row for row in rows if row.basket_id == basket.pk]),
+                    lines=own,
+                    sides=tuple(sorted(sides.get(basket.pk, ()), reverse=True)),
+                )
+            )
+    venues = []
+    for venue in Venue:
+        there = [line for line in lines if line.venue == venue]
+        if there:
+            venues.append(
+                VenueGroup(venue.value, venue.label, _sums(there, [row for row in rows if row.market.venue == venue]))
+            )
+    account_lines = tuple(
+        AccountLine(
+            account_id=account.pk,
+            name=str(account),
+            cash=account.cash,
+            available=account.cash - reserved.get(account.pk, ZERO),
+            checked_at=account.checked_at,
+            differences=tuple(account.differences),
+        )
+        for account in accounts
+    )
+    return Portfolio(
+        mode=mode,
+        accounts=account_lines,
+        baskets=tuple(baskets),
+        venues=tuple(venues),
+        sums=_sums(lines, rows),
+        cash=sum((account.cash for account in accounts), ZERO),
+        available=sum((line.available for line in account_lines), ZERO),
+    )
+
+
+def _sums(lines: Sequence[PositionLine], rows: Iterable[Position]) -> Sums:
+    """Total the open lines; what was realised and paid in fees also counts what is closed by now."""
+    realised = fees = ZERO
+    for row in rows:
+        realised += row.realised
+        fees += row.fees
+    return Sums.of(lines, realised=realised, fees=fees)
+
+
+def _reserved(accounts: Sequence[VenueAccount]) -> dict[int, Decimal]:
+    totals: dict[int, Decimal] = {}
+    # A final order holds nothing back: its reserve is zero.
+    for account_id, amount in Order.objects.filter(account__in=accounts, reserved__gt=0).values_list(
+        "account_id", "reserved"
+    ):
+        totals[account_id] = totals.get(account_id, ZERO) + amount
+    return totals
+
+
+def _bought_sides(accounts: Sequence[VenueAccount]) -> dict[int, set[str]]:
+    pairs = (
+        Order.objects.filter(account__in=accounts, action=TradeAction.BUY, fills__isnull=False)
+        .values_list("trade__basket_id", "trade__side")
+        .distinct()
+    )
+    sides: dict[int, set[str]] = {}
+    for basket_id, side in pairs:
+        sides.setdefault(basket_id, set()).add(side)
+    return sides
+
+
+def _line(row: Position, now: datetime) -> PositionLine:
+    market = row.market
+    quote = getattr(market, "quote", None)
+    bid, is_old, note = _mark(market, row.side, quote, now)
+    return PositionLine(
+        position_id=row.pk,
+        basket_id=row.basket_id,
+        market_id=market.pk,
+        question=market.question,
+        venue=market.venue,
+        venue_name=market.get_venue_display(),
+        side=row.side,
+        count=row.count,
+        cost=row.cost,
+        fees=row.fees,
+        realised=row.realised,
+        bid=bid,
+        value=None if bid is None else money_of(row.count, bid),
+        is_old=is_old,
+        is_resolved=market.is_resolved,
+        note=note,
+        close_at=market.close_at,
+    )
+
+
+def _mark(market: Market, side: str, quote: Quote | None, now: datetime) -> tuple[Decimal | None, bool, str]:
+    """Return what one contract would bring now, whether that is old, and a word about it."""
+    if market.is_resolved and market.payout is not None:
+        payout = market.payout if side == Side.YES else ONE - market.payout
+        return payout, False, "resolved, being paid out"
+    if quote is None:
+        return None, True, "not quoted yet"
+    bid = quote.yes_bid if side == Side.YES else quote.no_bid
+    age = freshness(quote, now)
+    if bid is None:
+        return None, True, "nobody bids"
+    if age != Quote.Freshness.LIVE:
+        return bid, True, f"price from {quote.received_at:%H:%M UTC}"
+    return bid, False, "closed, not decided" if market.status == Market.Status.CLOSED else ""

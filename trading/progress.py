@@ -1,0 +1,177 @@
+"""How a trade stands, computed from its orders and fills: what is unknown is named as unknown."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import transaction
+
+from itomarkets.lib.rounding import ZERO, quantize
+from itomarkets.records import audit
+from trading.models import Fill, Order, Trade, TradeAction
+from trading.positions import money_of
+from trading.states import FINAL
+
+Status = Order.Status
+# The words of the progress list.
+WORDS = {
+    Status.PLANNED: "Waiting to be sent",
+    Status.DENIED: "Not sent",
+    Status.SUBMITTING: "Sending",
+    Status.OPEN: "At the venue",
+    Status.FILLED: "Filled",
+    Status.REJECTED: "Refused by the venue",
+    Status.CANCELED: "Nothing filled",
+    Status.EXPIRED: "Expired",
+    Status.UNKNOWN: "Unknown: being looked up",
+    Status.NOT_PLACED: "Never reached the venue",
+    Status.PENDING_CANCEL: "Canceling the rest",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LegProgress:
+    """One order as the progress list shows it; `price` is the average of its fills, None before the first."""
+
+    leg_no: int
+    order_id: int
+    market_id: int
+    title: str
+    venue: str
+    side: str
+    count: Decimal
+    limit_price: Decimal
+    status: str
+    words: str
+    reason: str
+    filled: Decimal
+    price: Decimal | None
+    cost: Decimal
+    fee: Decimal
+    is_final: bool
+    # Filled, but the venue has not settled it on chain yet.
+    is_settling: bool
+
+    @property
+    def is_unknown(self) -> bool:
+        return self.status == Status.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class TradeProgress:
+    """A trade as it stands: `cost` is what fills took or brought, before fees; `reserved` may still be taken."""
+
+    trade_id: UUID
+    status: str
+    legs: tuple[LegProgress, ...]
+    cost: Decimal
+    fees: Decimal
+    reserved: Decimal
+    filled_legs: int
+    is_final: bool
+    needs_attention: bool
+    sentence: str
+
+    @property
+    def total(self) -> Decimal:
+        return self.cost + self.fees
+
+
+def trade_progress(trade: Trade) -> TradeProgress:
+    """Compute how a trade stands. Three queries, whatever the number of legs."""
+    orders = list(trade.orders.select_related("market", "market__event").prefetch_related("fills"))
+    legs = tuple(_leg(order) for order in orders)
+    full = sum(leg.filled >= leg.count for leg in legs)
+    is_final = all(leg.is_final for leg in legs)
+    unknown = sum(leg.is_unknown for leg in legs)
+    status = _status(legs)
+    return TradeProgress(
+        trade_id=trade.pk,
+        status=status,
+        legs=legs,
+        cost=sum((leg.cost for leg in legs), ZERO),
+        fees=sum((leg.fee for leg in legs), ZERO),
+        reserved=sum((order.reserved for order in orders), ZERO),
+        filled_legs=full,
+        is_final=is_final,
+        needs_attention=unknown > 0,
+        sentence=_sentence(trade, legs, full=full, unknown=unknown, is_final=is_final),
+    )
+
+
+def update_trade(*, trade_id: UUID, now: datetime) -> Trade:
+    """Write the status that a trade's orders give it; the last one to end finishes it."""
+    with transaction.atomic():
+        trade = Trade.objects.select_for_update().get(pk=trade_id)
+        progress = trade_progress(trade)
+        if progress.status == trade.status:
+            return trade
+        before, trade.status = trade.status, progress.status
+        trade.finished_at = now if progress.is_final else None
+        trade.save(update_fields=["status", "finished_at"])
+        if progress.is_final:
+            audit.record(
+                action="trade.finished",
+                subject=f"trade:{trade.pk}",
+                before={"status": before},
+                after={"status": trade.status, "cost": str(progress.cost), "fees": str(progress.fees)},
+                request_id=trade.request_id,
+                at=now,
+            )
+    return trade
+
+
+def _leg(order: Order) -> LegProgress:
+    fills = [fill for fill in order.fills.all() if fill.settlement != Fill.Settlement.FAILED]
+    filled = sum((fill.count for fill in fills), ZERO)
+    cost = sum((money_of(fill.count, fill.price) for fill in fills), ZERO)
+    words = WORDS[Status(order.status)]
+    if order.status in (Status.CANCELED, Status.EXPIRED) and filled:
+        words = "Partly filled"
+    return LegProgress(
+        leg_no=order.leg_no,
+        order_id=order.pk,
+        market_id=order.market_id,
+        title=order.market.question,
+        venue=order.market.venue,
+        side=order.side,
+        count=order.count,
+        limit_price=order.limit_price,
+        status=order.status,
+        words=words,
+        reason=order.reason,
+        filled=filled,
+        price=quantize(cost / filled, 6) if filled else None,
+        cost=cost,
+        fee=sum((fill.fee for fill in fills), ZERO),
+        is_final=order.status in FINAL,
+        is_settling=any(fill.settlement == Fill.Settlement.MATCHED for fill in fills),
+    )
+
+
+def _status(legs: tuple[LegProgress, ...]) -> str:
+    if any(leg.is_unknown for leg in legs):
+        return Trade.Status.NEEDS_ATTENTION
+    if not all(leg.is_final for leg in legs):
+        untouched = all(leg.status == Status.PLANNED for leg in legs)
+        return Trade.Status.CONFIRMED if untouched else Trade.Status.EXECUTING
+    if all(leg.filled >= leg.count for leg in legs):
+        return Trade.Status.COMPLETE
+    return Trade.Status.PARTIAL if any(leg.filled for leg in legs) else Trade.Status.ABORTED
+
+
+def _sentence(trade: Trade, legs: tuple[LegProgress, ...], *, full: int, unknown: int, is_final: bool) -> str:
+    verb = "bought" if trade.action == TradeAction.BUY else "sold"
+    if unknown:
+        return (
+            f"{unknown} of {len(legs)} legs {'is' if unknown == 1 else 'are'} unknown: the venue did not answer. "
+            "It is being asked; nothing is sent twice."
+        )
+    if not is_final:
+        return f"{sum(leg.is_final for leg in legs)} of {len(legs)} legs have ended."
+    if full == len(legs):
+        return f"Every leg was {verb} whole."
+    if any(leg.filled for leg in legs):
+        return f"{full} of {len(legs)} legs were {verb} whole; what did not fill was not paid for."
+    return "Nothing was filled, and nothing was paid."

@@ -1,0 +1,202 @@
+"""What the venues know against what we know: unknown orders found, fills booked once, differences named."""
+
+import logging
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q
+
+from itomarkets.lib.rounding import ZERO
+from itomarkets.lib.venues import VenueError, VenueNotFound
+from trading.execution import apply_sighting, follow
+from trading.models import Fill, Order, Position, Trade, VenueAccount
+from trading.progress import update_trade
+from trading.states import AT_VENUE, ForbiddenTransition
+from trading.venues.base import OrderClient
+from trading.venues.clients import Connect, order_client
+
+logger = logging.getLogger(__name__)
+
+Status = Order.Status
+# A trade whose message was lost is taken up again after this long.
+LOST_AFTER = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class ReconcileReport:
+    """What one pass found. `to_run` are trades with orders that still wait to be sent."""
+
+    made_unknown: int = 0
+    looked_up: int = 0
+    resolved: int = 0
+    still_unknown: int = 0
+    not_placed: int = 0
+    zombies: int = 0
+    accounts_checked: int = 0
+    accounts_unreachable: int = 0
+    differences: list[str] = field(default_factory=list)
+    to_run: list[UUID] = field(default_factory=list)
+
+
+def reconcile(*, now: datetime, at_start: bool = False, connect: Connect | None = None) -> ReconcileReport:
+    """Bring every order that has not ended to what its venue says, and compare money and contracts.
+
+    1. What has been sending for too long is unknown; at a worker's start nothing can still be sending.
+    2. Unknown and open orders are looked up by client id or hash, in orders and in fills. Absence
+       counts only from a complete listing, after the grace time.
+    3. Orders that were proven absent are asked for a while longer.
+    4. Balances and positions are compared.
+
+    Sends no order; cancels what rests. Safe to run twice, and beside a run of a trade.
+    """
+    connect = connect or partial(order_client, now=lambda: now)
+    report = ReconcileReport()
+    report.made_unknown = _stale_sends_are_unknown(now=now, at_start=at_start)
+    touched: set[UUID] = set()
+    for account in VenueAccount.objects.filter(orders__isnull=False).distinct().order_by("pk"):
+        orders = list(_to_look_up(account, now))
+        if account.is_paper and not orders:
+            continue
+        touched |= {order.trade_id for order in orders}
+        try:
+            with closing(connect(account)) as client:
+                for order in orders:
+                    _look_up(order, client, now=now, report=report)
+                if not account.is_paper:
+                    report.differences += compare_account(account=account, client=client, now=now)
+                    report.accounts_checked += 1
+        except VenueError as error:
+            report.accounts_unreachable += 1
+            logger.warning("%s: could not be reconciled: %s", account, error)
+    for trade_id in touched:
+        update_trade(trade_id=trade_id, now=now)
+    report.still_unknown = Order.objects.filter(status=Status.UNKNOWN).count()
+    report.to_run = list(
+        Trade.objects.filter(orders__status=Status.PLANNED, created_at__lt=now - LOST_AFTER)
+        .distinct()
+        .order_by("created_at")
+        .values_list("pk", flat=True)
+    )
+    return report
+
+
+def _stale_sends_are_unknown(*, now: datetime, at_start: bool) -> int:
+    """Turn sends without an answer into unknowns, never back into planned: they may have arrived."""
+    stale = Order.objects.filter(status=Status.SUBMITTING)
+    if not at_start:
+        stale = stale.filter(submitted_at__lt=now - _seconds("submitting_seconds"))
+    made = 0
+    for order in stale:
+        try:
+            made += order.transition_to(
+                Status.UNKNOWN, reason="The send was never answered; the venue is being asked.", at=now
+            )
+        except ForbiddenTransition:
+            # Its worker stored the answer in this very moment.
+            continue
+    return made
+
+
+def _to_look_up(account: VenueAccount, now: datetime) -> Iterable[Order]:
+    unended = Q(status__in=(Status.UNKNOWN, Status.OPEN, Status.PENDING_CANCEL))
+    unsettled = Q(fills__settlement=Fill.Settlement.MATCHED)
+    zombies = Q(status=Status.NOT_PLACED, finished_at__gt=now - _seconds("zombie_seconds"))
+    if account.is_paper:
+        zombies = Q(pk__in=[])
+    return (
+        account.orders.filter(unended | unsettled | zombies)
+        .distinct()
+        .select_related("market", "account", "trade")
+        .order_by("pk")
+    )
+
+
+def _look_up(order: Order, client: OrderClient, *, now: datetime, report: ReconcileReport) -> None:
+    """Look one order up and follow the evidence; an id that the venue does not know leaves it as it is."""
+    report.looked_up += 1
+    try:
+        if order.status in (Status.OPEN, Status.PENDING_CANCEL):
+            report.resolved += follow(order, client=client, now=now)
+            return
+        sighting = client.look_up(order)
+        if sighting.order is not None or sighting.fills:
+            was_final = order.is_final
+            report.zombies += order.status == Status.NOT_PLACED
+            ended = apply_sighting(order, sighting, now=now)
+            if sighting.order is not None and sighting.order.is_open:
+                client.cancel(order)
+                ended = apply_sighting(order, client.look_up(order), now=now)
+            report.resolved += ended and not was_final
+        elif order.status == Status.UNKNOWN and sighting.complete and _grace_is_over(order, now):
+            order.transition_to(
+                Status.NOT_PLACED,
+                reason="The venue's complete listing does not have it.",
+                at=now,
+                evidence={"listing": "complete", "since": str(order.submitted_at)},
+            )
+            report.not_placed += 1
+            report.resolved += 1
+    except VenueNotFound as error:
+        logger.warning("order %s: %s", order.pk, error)
+    except ForbiddenTransition as error:
+        logger.error("order %s: %s", order.pk, error)
+
+
+def _grace_is_over(order: Order, now: datetime) -> bool:
+    if order.account.is_paper:
+        return True
+    return now - (order.submitted_at or order.created_at) > _seconds("grace_seconds")
+
+
+def compare_account(*, account: VenueAccount, client: OrderClient, now: datetime) -> list[str]:
+    """Compare cash and contracts with the venue; stores and returns the differences as sentences.
+
+    While an order of the account stands at the venue nothing is compared: the venue moves.
+    """
+    if account.orders.filter(status__in=AT_VENUE).exists():
+        return []
+    positions = list(account.positions.filter(count__gt=0).select_related("market"))
+    markets = {position.market_id: position.market for position in positions}
+    told_cash, told = client.cash(), client.net_counts(list(markets.values()))
+    differences = []
+    expected = ledger_cash(account) + netted_cash(account, positions)
+    if told_cash != expected:
+        differences.append(f"{account}: the venue says {told_cash} of cash, the ledger says {expected}.")
+    for market_id, market in markets.items():
+        there, here = told.get(market_id, ZERO), net_count(positions, market_id)
+        if there != here:
+            differences.append(f"{account}: the venue holds {there} net of {market}, the ledger {here}.")
+    # The venue's word is what a new order is checked against; the ledger keeps its own sum.
+    VenueAccount.objects.filter(pk=account.pk).update(cash=told_cash, checked_at=now, differences=differences)
+    return differences
+
+
+def ledger_cash(account: VenueAccount) -> Decimal:
+    """Return the sum of an account's ledger."""
+    return sum(account.cash_entries.values_list("amount", flat=True), ZERO)
+
+
+def netted_cash(account: VenueAccount, positions: Iterable[Position]) -> Decimal:
+    """Return what a venue that nets YES against NO has paid out already: a dollar a pair."""
+    if account.kind != VenueAccount.Kind.KALSHI:
+        return ZERO
+    held: dict[int, dict[str, Decimal]] = {}
+    for position in positions:
+        sides = held.setdefault(position.market_id, {"yes": ZERO, "no": ZERO})
+        sides[position.side] += position.count
+    return sum((min(sides.values()) for sides in held.values()), ZERO)
+
+
+def net_count(positions: Iterable[Position], market_id: int) -> Decimal:
+    """Return YES minus NO contracts of one market."""
+    return sum((p.count if p.side == "yes" else -p.count for p in positions if p.market_id == market_id), ZERO)
+
+
+def _seconds(name: str) -> timedelta:
+    return timedelta(seconds=settings.RECONCILIATION[name])

@@ -1,0 +1,111 @@
+"""What every order client gives: sign, submit once, look up. Venue vocabulary ends in the clients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol
+
+from itomarkets.lib.rounding import ZERO
+from markets.models import Market
+from trading.models import Fill, Order
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOrder:
+    """What will be sent, fixed before it is sent. `payload` holds no key."""
+
+    payload: str
+    order_hash: str = ""
+    # The client's own object for the same order, so that exactly this is sent.
+    native: Any = field(default=None, repr=False, compare=False)
+
+
+class Placement(StrEnum):
+    ACCEPTED = "accepted"
+    # The venue said no, or something that its documents define as no.
+    REJECTED = "rejected"
+    # It may stand at the venue or not: only a look-up can tell.
+    UNKNOWN = "unknown"
+    # The request provably did not leave this machine.
+    UNSENT = "unsent"
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFill:
+    """One fill as the venue reports it. `price` is of the side that the order is about."""
+
+    venue_trade_id: str
+    count: Decimal
+    price: Decimal
+    fee: Decimal
+    at: datetime
+    settlement: str = Fill.Settlement.CONFIRMED
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """An order as the venue reports it: `ended` is empty while it can still fill."""
+
+    venue_order_id: str
+    filled: Decimal
+    ended: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return not self.ended
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a look-up saw. Absence means something only when `complete`: every page was read to its end."""
+
+    order: VenueOrder | None
+    fills: tuple[VenueFill, ...]
+    complete: bool
+
+    @property
+    def filled(self) -> Decimal:
+        return sum((fill.count for fill in self.fills if fill.settlement != Fill.Settlement.FAILED), ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitResult:
+    """How one submit ended. A client that already knows the fills gives its sighting along."""
+
+    placement: Placement
+    reason: str = ""
+    venue_order_id: str = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+    sighting: Sighting | None = None
+
+
+class OrderClient(Protocol):
+    """One account's hand at its venue. Raises only the errors of `itomarkets.lib.venues`."""
+
+    def sign(self, order: Order) -> SignedOrder:
+        """Fix what will be sent. May read from the venue; sends no order."""
+        ...
+
+    def submit(self, order: Order, signed: SignedOrder) -> SubmitResult:
+        """Send exactly once; never raises for what the venue or the network did."""
+        ...
+
+    def look_up(self, order: Order) -> Sighting:
+        """Find an order by its ids, in orders and in fills."""
+        ...
+
+    def cancel(self, order: Order) -> None:
+        """Ask for a cancel; the evidence comes from a look-up."""
+        ...
+
+    def cash(self) -> Decimal:
+        """Return the account's free cash in dollars."""
+        ...
+
+    def net_counts(self, markets: Sequence[Market]) -> dict[int, Decimal]:
+        """Return YES contracts minus NO contracts held, by Market.pk."""
+        ...
+
+    def close(self) -> None: ...

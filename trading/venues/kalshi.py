@@ -1,0 +1,232 @@
+"""Kalshi's order side: V2 orders on one YES book, immediate or cancel, never past the price cap.
+
+https://docs.kalshi.com (OpenAPI 3.34.0). Writes go to /portfolio/events/orders, reads stay at /portfolio/orders.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from itomarkets.lib.http import READ_RETRIES, HttpClient
+from itomarkets.lib.kalshi_signing import PrivateKey, load_private_key, signed_headers
+from itomarkets.lib.rounding import ONE, ZERO, quantize
+from itomarkets.lib.venues import (
+    Side,
+    Venue,
+    VenueAuthError,
+    VenueError,
+    VenueNotFound,
+    VenueProtocolError,
+    VenueRateLimited,
+    VenueRejected,
+    VenueUnavailable,
+)
+from markets.models import Market
+from trading.models import Order, TradeAction
+from trading.venues.base import Placement, Sighting, SignedOrder, SubmitResult, VenueFill, VenueOrder
+
+CREATE_PATH = "/portfolio/events/orders"
+PAGE_SIZE = 200
+LONGEST_LISTING_PAGES = 50
+# The venue's clock and ours may differ by some seconds when a listing is asked from a moment on.
+LISTING_MARGIN = timedelta(minutes=2)
+# 409: this client id is known. Which order it is, only a look-up tells.
+DUPLICATE = 409
+REJECTING = (VenueRejected, VenueAuthError, VenueRateLimited)
+
+# (side held, action) -> (side of the one YES book, whether the YES price is one minus ours).
+BOOK_SIDES: dict[tuple[str, str], tuple[str, bool]] = {
+    (Side.YES, TradeAction.BUY): ("bid", False),
+    (Side.YES, TradeAction.SELL): ("ask", False),
+    (Side.NO, TradeAction.BUY): ("ask", True),
+    (Side.NO, TradeAction.SELL): ("bid", True),
+}
+
+
+def wire_order(order: Order) -> dict[str, str]:
+    """Return the body that creates an order: prices are of YES, whichever side is traded."""
+    book_side, is_mirrored = BOOK_SIDES[order.side, order.action]
+    price = ONE - order.limit_price if is_mirrored else order.limit_price
+    return {
+        "ticker": order.market.native_id,
+        "client_order_id": str(order.client_id),
+        "side": book_side,
+        "count": str(quantize(order.count, 2)),
+        "price": str(quantize(price, 4)),
+        "time_in_force": "immediate_or_cancel",
+        "self_trade_prevention_type": "taker_at_cross",
+    }
+
+
+def parse_created(answer: Any) -> str:
+    """Return the id of a created order.
+
+    Raises VenueProtocolError where a 2xx names none: old endpoints answer their errors with a 2xx.
+    """
+    order_id = answer.get("order_id") if isinstance(answer, dict) else None
+    if not isinstance(order_id, str) or not order_id:
+        raise VenueProtocolError(
+            f"kalshi: a created order was expected to have an order_id; found {str(answer)[:200]}.", venue=Venue.KALSHI
+        )
+    return order_id
+
+
+def parse_order(row: Any) -> VenueOrder:
+    """Parse one row of /portfolio/orders. Statuses: resting, canceled, executed."""
+    filled = _decimal(row, "fill_count_fp")
+    status = row.get("status")
+    if status not in ("resting", "canceled", "executed"):
+        raise VenueProtocolError(f"kalshi: unknown order status {status!r}; tell us.", venue=Venue.KALSHI)
+    return VenueOrder(
+        venue_order_id=str(row["order_id"]), filled=filled, ended="" if status == "resting" else str(status)
+    )
+
+
+def parse_fill(row: Any, side: str) -> VenueFill:
+    """Parse one row of /portfolio/fills, priced for the side that the order is about."""
+    stamp = row.get("created_time")
+    at = datetime.fromisoformat(stamp) if stamp else datetime.fromtimestamp(int(row["ts"]), UTC)
+    return VenueFill(
+        venue_trade_id=str(row.get("fill_id") or row["trade_id"]),
+        count=_decimal(row, "count_fp"),
+        price=_decimal(row, "yes_price_dollars" if side == Side.YES else "no_price_dollars"),
+        fee=_decimal(row, "fee_cost"),
+        at=at,
+    )
+
+
+def _decimal(row: Any, name: str) -> Decimal:
+    try:
+        return quantize(Decimal(str(row[name])), 6)
+    except (KeyError, TypeError, InvalidOperation) as error:
+        raise VenueProtocolError(
+            f"kalshi: expected a decimal string in {name}; found {str(row)[:200]}.", venue=Venue.KALSHI
+        ) from error
+
+
+class KalshiOrders:
+    """One Kalshi account, with its own signing key."""
+
+    def __init__(self, *, http: HttpClient, key_id: str, private_key_pem: str, now: Callable[[], datetime]) -> None:
+        self._http = http
+        self._key_id = key_id
+        self._key: PrivateKey = load_private_key(private_key_pem)
+        self._now = now
+
+    def __repr__(self) -> str:
+        return "<KalshiOrders>"
+
+    def close(self) -> None:
+        self._http.close()
+
+    def sign(self, order: Order) -> SignedOrder:
+        body = orjson.dumps(wire_order(order))
+        return SignedOrder(payload=body.decode(), native=body)
+
+    def submit(self, order: Order, signed: SignedOrder) -> SubmitResult:
+        """Create the order with one POST. 409 and anything without an order id mean: go and read."""
+        body: bytes = signed.native or signed.payload.encode()
+        try:
+            response = self._http.request(
+                "POST",
+                CREATE_PATH,
+                content=body,
+                headers={"Content-Type": "application/json", **self._headers("POST", CREATE_PATH)},
+            )
+        except VenueUnavailable as error:
+            return SubmitResult(Placement.UNKNOWN if error.sent else Placement.UNSENT, reason=str(error))
+        except REJECTING as error:
+            placement = Placement.UNKNOWN if error.status == DUPLICATE else Placement.REJECTED
+            return SubmitResult(placement, reason=str(error), evidence={"status": error.status, "code": error.code})
+        except VenueError as error:
+            return SubmitResult(Placement.UNKNOWN, reason=str(error))
+        try:
+            answer = orjson.loads(response.content)
+            order_id = parse_created(answer)
+        except (orjson.JSONDecodeError, VenueProtocolError) as error:
+            return SubmitResult(
+                Placement.UNKNOWN, reason=f"{error}", evidence={"status": response.status_code, "found": "no order id"}
+            )
+        told = {name: answer.get(name) for name in ("fill_count", "remaining_count", "average_fill_price", "ts_ms")}
+        return SubmitResult(Placement.ACCEPTED, venue_order_id=order_id, evidence=told)
+
+    def look_up(self, order: Order) -> Sighting:
+        """Find the order by its venue id, else by its client id in the listing since it was sent; then its fills."""
+        row = self._by_venue_id(order.venue_order_id) if order.venue_order_id else None
+        if row is None:
+            row = self._by_client_id(order)
+        if row is None:
+            # Fills name no client id, so without the order none can be ours.
+            return Sighting(order=None, fills=(), complete=True)
+        found = parse_order(row)
+        path, params = "/portfolio/fills", {"order_id": found.venue_order_id}
+        fills = tuple(parse_fill(fill, order.side) for fill in self._pages(path, params, "fills"))
+        return Sighting(order=found, fills=fills, complete=True)
+
+    def cancel(self, order: Order) -> None:
+        # Without the ticker the venue looks on its first shard only.
+        path = f"{CREATE_PATH}/{quote(order.venue_order_id, safe='')}"
+        try:
+            self._http.request(
+                "DELETE", path, params={"market_ticker": order.market.native_id}, headers=self._headers("DELETE", path)
+            )
+        except VenueNotFound:
+            # It may have filled in this very moment: the look-up that follows tells.
+            return
+
+    def cash(self) -> Decimal:
+        return _decimal(self._get("/portfolio/balance", {}), "balance_dollars")
+
+    def net_counts(self, markets: Sequence[Market]) -> dict[int, Decimal]:
+        held = {
+            str(row.get("ticker")): _decimal(row, "position_fp")
+            for row in self._pages("/portfolio/positions", {"count_filter": "position"}, "market_positions")
+        }
+        return {market.pk: held.get(market.native_id, ZERO) for market in markets}
+
+    def _by_venue_id(self, venue_order_id: str) -> Any:
+        try:
+            return self._get(f"/portfolio/orders/{quote(venue_order_id, safe='')}", {})["order"]
+        except VenueNotFound:
+            return None
+
+    def _by_client_id(self, order: Order) -> Any:
+        since = (order.submitted_at or order.created_at) - LISTING_MARGIN
+        params = {"ticker": order.market.native_id, "min_ts": str(int(since.timestamp()))}
+        for row in self._pages("/portfolio/orders", params, "orders"):
+            if row.get("client_order_id") == str(order.client_id):
+                return row
+        return None
+
+    def _pages(self, path: str, params: dict[str, str], name: str) -> Iterator[Any]:
+        """Yield every row of a listing; raises rather than end early, since absence is evidence."""
+        cursor, seen = "", set[str]()
+        for _ in range(LONGEST_LISTING_PAGES):
+            page = self._get(path, {**params, "limit": str(PAGE_SIZE), **({"cursor": cursor} if cursor else {})})
+            if not isinstance(page, dict) or not isinstance(page.get(name) or [], list):
+                raise VenueProtocolError(f"kalshi: {path} was expected to list {name}.", venue=Venue.KALSHI)
+            yield from page.get(name) or []
+            cursor = page.get("cursor") or ""
+            if not cursor:
+                return
+            if cursor in seen:
+                raise VenueProtocolError(f"kalshi: {path} repeated its cursor.", venue=Venue.KALSHI)
+            seen.add(cursor)
+        raise VenueProtocolError(f"kalshi: {path} did not end after {LONGEST_LISTING_PAGES} pages.", venue=Venue.KALSHI)
+
+    def _get(self, path: str, params: dict[str, str]) -> Any:
+        response = self._http.request(
+            "GET", path, params=params, headers=self._headers("GET", path), retries=READ_RETRIES
+        )
+        try:
+            return orjson.loads(response.content)
+        except orjson.JSONDecodeError as error:
+            raise VenueProtocolError(f"kalshi: {path} was expected to answer JSON.", venue=Venue.KALSHI) from error
+
+    def _headers(self, method: str, path: str) -> dict[str, str]:
+        timestamp_ms = int(self._now().timestamp() * 1000)
+        return signed_headers(self._key_id, self._key, method, self._http.path_of(path), timestamp_ms)

@@ -1,0 +1,328 @@
+"""Polymarket's order side: the one file that imports its SDK (polymarket-client, pinned exactly).
+
+A buy is a limit order of an exact number of shares whose rest is canceled at once: an immediate buy
+(FAK, FOK) would spend its dollars whole and bring more shares than were asked for. A sale is FAK.
+The order's EIP-712 hash is the venue's order id, so it is known, and stored, before anything is sent.
+Never the SDK's place_*: those may send approvals on chain.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+from eth_account.messages import encode_typed_data
+from eth_utils.crypto import keccak
+from polymarket import environments
+from polymarket.clients.secure import SecureClient
+from polymarket.errors import (
+    InsufficientLiquidityError,
+    PolymarketError,
+    RateLimitError,
+    RequestRejectedError,
+    SigningError,
+    TransportError,
+    UnexpectedResponseError,
+    UserInputError,
+)
+from polymarket.models import ApiKeyCreds
+from polymarket.models.clob.orders import SignedOrder as SdkOrder
+
+from itomarkets.lib.rounding import ZERO, quantize
+from itomarkets.lib.venues import (
+    Side,
+    Venue,
+    VenueAuthError,
+    VenueError,
+    VenueNotFound,
+    VenueProtocolError,
+    VenueRateLimited,
+    VenueRejected,
+    VenueUnavailable,
+)
+from markets.fees import taker_fee
+from markets.models import Market
+from trading.models import Fill, Order, TradeAction
+from trading.venues.base import Placement, Sighting, SignedOrder, SubmitResult, VenueFill, VenueOrder
+
+CHAIN_ID = 137
+MILLIONTHS = 6
+LISTING_MARGIN = timedelta(minutes=2)
+LONGEST_LISTING = 10_000
+# What a re-sent order is told: it exists, so its fate must be read.
+DUPLICATED = "duplicated"
+ENDED_STATUSES = {
+    "MATCHED": "executed",
+    "CANCELED": "canceled",
+    "CANCELED_MARKET_RESOLVED": "canceled",
+    "CANCELED_NOT_ENOUGH_BALANCE": "canceled",
+    "CANCELED_MARKET_NOT_FOUND": "canceled",
+    "CANCELED_ORDER_TIMED_OUT": "canceled",
+    "CANCELED_EXPIRED_ORDER": "expired",
+    "UNMATCHED": "canceled",
+    "INVALID": "canceled",
+}
+OPEN_STATUSES = ("LIVE", "DELAYED")
+ORDER_TYPE = [
+    {"name": name, "type": kind}
+    for name, kind in (
+        ("salt", "uint256"),
+        ("maker", "address"),
+        ("signer", "address"),
+        ("tokenId", "uint256"),
+        ("makerAmount", "uint256"),
+        ("takerAmount", "uint256"),
+        ("side", "uint8"),
+        ("signatureType", "uint8"),
+        ("timestamp", "uint256"),
+        ("metadata", "bytes32"),
+        ("builder", "bytes32"),
+    )
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hosts:
+    """Where the SDK finds each interface."""
+
+    clob: str
+    gamma: str
+    data: str
+
+
+def order_hash(order: SdkOrder, *, exchange: str) -> str:
+    """Compute the EIP-712 hash of an order: the venue's own id for it."""
+    message = encode_typed_data(
+        domain_data={
+            "name": "Polymarket CTF Exchange",
+            "version": "2",
+            "chainId": CHAIN_ID,
+            "verifyingContract": exchange,
+        },
+        message_types={"Order": ORDER_TYPE},
+        message_data={
+            "salt": order.salt,
+            "maker": order.maker,
+            "signer": order.signer,
+            "tokenId": int(order.token_id),
+            "makerAmount": order.maker_amount,
+            "takerAmount": order.taker_amount,
+            "side": 0 if order.side == "BUY" else 1,
+            "signatureType": order.signature_type,
+            "timestamp": order.timestamp,
+            "metadata": order.metadata,
+            "builder": order.builder,
+        },
+    )
+    return "0x" + keccak(b"\x19\x01" + message.header + message.body).hex()
+
+
+def token_of(order: Order) -> str:
+    """Return the outcome token that an order buys or sells: NO has its own."""
+    return order.market.yes_token if order.side == Side.YES else order.market.no_token
+
+
+class PolymarketOrders:
+    """One Polymarket wallet."""
+
+    def __init__(self, *, secrets: dict[str, str], hosts: Hosts) -> None:
+        # The SDK has no public host setting; see its environments module at the pinned version.
+        self._config = dataclasses.replace(
+            environments.PRODUCTION._config,
+            clob_url=hosts.clob,
+            gamma_url=hosts.gamma,
+            data_url=hosts.data,
+        )
+        environment = environments._create_environment(name="itomarkets", config=self._config)
+        credentials = None
+        if secrets.get("api_key"):
+            credentials = ApiKeyCreds(
+                key=secrets["api_key"], secret=secrets["api_secret"], passphrase=secrets["api_passphrase"]
+            )
+        with _translated("connecting"):
+            # With the wallet given, nothing is looked up on chain and nothing is deployed.
+            self._client = SecureClient.create(
+                private_key=secrets["private_key"],
+                wallet=secrets["wallet"],
+                environment=environment,
+                credentials=credentials,
+            )
+
+    def __repr__(self) -> str:
+        return "<PolymarketOrders>"
+
+    def close(self) -> None:
+        self._client.close()
+
+    def sign(self, order: Order) -> SignedOrder:
+        token = token_of(order)
+        is_buy = order.action == TradeAction.BUY
+        with _translated("signing"):
+            signed = self._client.create_limit_order(
+                asset_id=token, price=order.limit_price, size=order.count, side="BUY" if is_buy else "SELL"
+            )
+            signed_for = self._client._ctx.order_metadata.resolve_market(self._client._ctx, token_id=signed.token_id)
+        if not is_buy:
+            # The order type travels beside what is signed; the hash stays.
+            signed = dataclasses.replace(signed, order_type="FAK")
+        shares = signed.taker_amount if is_buy else signed.maker_amount
+        if _dollars(shares) != order.count:
+            raise VenueProtocolError(
+                f"polymarket: {order.count} shares were signed as {_dollars(shares)}; nothing was sent.",
+                venue=Venue.POLYMARKET,
+            )
+        exchange = self._config.neg_risk_exchange if signed_for.neg_risk else self._config.standard_exchange
+        return SignedOrder(
+            payload=json.dumps(dataclasses.asdict(signed), sort_keys=True),
+            order_hash=order_hash(signed, exchange=exchange),
+            native=signed,
+        )
+
+    def submit(self, order: Order, signed: SignedOrder) -> SubmitResult:
+        """Post the signed order once. A duplicate, a broken connection and a 5xx mean: go and read."""
+        native: SdkOrder = signed.native or SdkOrder(**json.loads(signed.payload))
+        try:
+            reply = self._client.post_order(native)
+        except TransportError as error:
+            unsent = isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+            return SubmitResult(Placement.UNSENT if unsent else Placement.UNKNOWN, reason=f"polymarket: {error}")
+        except RateLimitError as error:
+            return SubmitResult(Placement.REJECTED, reason=f"polymarket: {error}", evidence={"status": 429})
+        except RequestRejectedError as error:
+            refusal = {"status": error.status, "code": error.code, "restriction": error.restriction}
+            known = error.status >= 500 or error.status in (408, 409, 425) or DUPLICATED in str(error).lower()
+            placement = Placement.UNKNOWN if known else Placement.REJECTED
+            return SubmitResult(placement, reason=f"polymarket: {error}", evidence=refusal)
+        except (UserInputError, SigningError, InsufficientLiquidityError) as error:
+            return SubmitResult(Placement.UNSENT, reason=f"polymarket: {error}")
+        except PolymarketError as error:
+            return SubmitResult(Placement.UNKNOWN, reason=f"polymarket: {error}")
+        if not reply.ok:
+            unclear = reply.code == "unknown"
+            return SubmitResult(
+                Placement.UNKNOWN if unclear else Placement.REJECTED,
+                reason=f"polymarket: {reply.message}",
+                evidence={"code": reply.code},
+            )
+        told = {"status": reply.status, "trade_ids": list(reply.trade_ids)}
+        if reply.order_id.lower() != signed.order_hash.lower():
+            return SubmitResult(
+                Placement.UNKNOWN,
+                reason=f"polymarket: expected the order id {signed.order_hash}, found {reply.order_id}.",
+                evidence=told,
+            )
+        return SubmitResult(Placement.ACCEPTED, venue_order_id=reply.order_id, evidence=told)
+
+    def look_up(self, order: Order) -> Sighting:
+        """Find the order by its hash, and its fills in the market's whole list of trades since it was sent."""
+        order_id = order.venue_order_id or order.order_hash
+        if not order_id:
+            return Sighting(order=None, fills=(), complete=True)
+        with _translated("reading an order"):
+            found = self._find(order_id)
+            fills = tuple(self._fills(order, order_id))
+        return Sighting(order=found, fills=fills, complete=True)
+
+    def cancel(self, order: Order) -> None:
+        with _translated("canceling"):
+            self._client.cancel_order(order_id=order.venue_order_id or order.order_hash)
+
+    def cash(self) -> Decimal:
+        with _translated("reading the balance"):
+            return _dollars(self._client.get_balance_allowance(asset_type="COLLATERAL").balance)
+
+    def net_counts(self, markets: Sequence[Market]) -> dict[int, Decimal]:
+        with _translated("reading balances"):
+            return {market.pk: self._held(market.yes_token) - self._held(market.no_token) for market in markets}
+
+    def _held(self, token: str) -> Decimal:
+        return _dollars(self._client.get_balance_allowance(asset_type="CONDITIONAL", asset_id=token).balance)
+
+    def _find(self, order_id: str) -> VenueOrder | None:
+        try:
+            row = self._client.get_order(order_id=order_id)
+        except RequestRejectedError as error:
+            if error.status == 404:
+                return None
+            raise
+        status = row.status.removeprefix("ORDER_STATUS_")
+        if status not in ENDED_STATUSES and status not in OPEN_STATUSES:
+            raise VenueProtocolError(f"polymarket: unknown order status {row.status!r}.", venue=Venue.POLYMARKET)
+        return VenueOrder(
+            venue_order_id=row.id, filled=quantize(row.size_matched, MILLIONTHS), ended=ENDED_STATUSES.get(status, "")
+        )
+
+    def _fills(self, order: Order, order_id: str) -> Iterator[VenueFill]:
+        since = (order.submitted_at or order.created_at) - LISTING_MARGIN
+        listing = self._client.list_account_trades(
+            market=order.market.condition_id, after=str(int(since.timestamp()))
+        ).iter_items()
+        for number, trade in enumerate(listing):
+            if number >= LONGEST_LISTING:
+                raise VenueProtocolError("polymarket: the list of trades did not end.", venue=Venue.POLYMARKET)
+            is_taker = trade.taker_order_id == order_id
+            mine = [maker for maker in trade.maker_orders if maker.order_id == order_id]
+            if is_taker:
+                parts = [(trade.id, trade.size, trade.price)]
+            else:
+                parts = [(f"{trade.id}:{index}", part.matched_amount, part.price) for index, part in enumerate(mine)]
+            for trade_id, size, price in parts:
+                count = quantize(size, MILLIONTHS)
+                yield VenueFill(
+                    venue_trade_id=trade_id,
+                    count=count,
+                    price=quantize(price, MILLIONTHS),
+                    # Trades do not name their fee: the market's schedule does, for takers only.
+                    fee=taker_fee(order.market, price=price, count=count) if is_taker else ZERO,
+                    at=trade.matched_at,
+                    settlement=_settlement(trade.status),
+                )
+
+
+def _settlement(status: str) -> str:
+    if status == "CONFIRMED":
+        return Fill.Settlement.CONFIRMED
+    if status == "FAILED":
+        return Fill.Settlement.FAILED
+    return Fill.Settlement.MATCHED
+
+
+def _dollars(millionths: int) -> Decimal:
+    return Decimal(millionths).scaleb(-MILLIONTHS)
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    """Turn the SDK's errors into ours; its exceptions and httpx's never leave this file."""
+    said = f"polymarket, {doing}"
+    try:
+        yield
+    except VenueError:
+        raise
+    except RateLimitError as error:
+        raise VenueRateLimited(f"{said}: {error}", retry_after=error.retry_after, venue=Venue.POLYMARKET) from error
+    except RequestRejectedError as error:
+        raise _refusal(said, error) from error
+    except TransportError as error:
+        raise VenueUnavailable(f"{said}: {error}", venue=Venue.POLYMARKET) from error
+    except (UserInputError, SigningError, InsufficientLiquidityError) as error:
+        raise VenueRejected(f"{said}: {error}", venue=Venue.POLYMARKET) from error
+    except UnexpectedResponseError as error:
+        raise VenueProtocolError(f"{said}: {error}", venue=Venue.POLYMARKET) from error
+    except (PolymarketError, httpx.HTTPError) as error:
+        raise VenueUnavailable(f"{said}: {error}", venue=Venue.POLYMARKET) from error
+
+
+def _refusal(said: str, error: RequestRejectedError) -> VenueError:
+    known: dict[str, Any] = {"venue": Venue.POLYMARKET, "status": error.status, "code": error.code or ""}
+    if error.status >= 500 or error.status in (408, 425):
+        return VenueUnavailable(f"{said}: {error}", **known)
+    if error.status in (401, 403):
+        return VenueAuthError(f"{said}: {error}", **known)
+    if error.status == 404:
+        return VenueNotFound(f"{said}: {error}", **known)
+    return VenueRejected(f"{said}: {error}", **known)

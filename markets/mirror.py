@@ -235,7 +235,7 @@ class Mirror:
             QuarantinedRow(
                 run=self.run,
                 venue=self.venue,
-                native_id=row.native_id.replace("\x00", ""),
+                native_id=row.native_id,
                 raw=orjson.loads(json_text(row.raw)),
                 error=row.error.replace("\x00", ""),
             )

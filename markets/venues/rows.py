@@ -107,7 +107,7 @@ def read_rows(raws: Iterable[Any], parse: Callable[[Any], Any], key_name: str) -
         try:
             rows.append(parse(raw))
         except (VenueProtocolError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
-            key = str(raw.get(key_name) or "") if isinstance(raw, dict) else ""
+            key = str(raw.get(key_name) or "").replace("\x00", "") if isinstance(raw, dict) else ""
             reason = str(error) if isinstance(error, VenueProtocolError) else f"{type(error).__name__}: {error}"
             bad.append(BadRow(native_id=key[:120], raw=raw, error=reason))
     return rows, bad

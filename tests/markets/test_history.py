@@ -51,7 +51,7 @@ def test_both_venues_days_are_stored_with_their_source(venues: FakeVenues, now: 
 def test_a_second_run_writes_nothing(venues: FakeVenues, now: datetime) -> None:
     kalshi, polymarket = make_market(), make_market(venue="polymarket")
     venues.candles[kalshi.native_id] = [candle(new_york_midnight(7, day)) for day in range(2, 31)]
-    venues.history[polymarket.yes_token] = points({day: "0.3" for day in range(1, 32)})
+    venues.history[polymarket.yes_token] = points(dict.fromkeys(range(1, 32), "0.3"))
     first = run(venues, now)
     before = list(PricePoint.objects.values())
     second = run(venues, now)
@@ -61,7 +61,7 @@ def test_a_second_run_writes_nothing(venues: FakeVenues, now: datetime) -> None:
 
 def test_a_market_with_every_day_is_not_asked_for_again(venues: FakeVenues, now: datetime) -> None:
     polymarket = make_market(venue="polymarket")
-    venues.history[polymarket.yes_token] = points({day: "0.3" for day in range(1, 32)})
+    venues.history[polymarket.yes_token] = points(dict.fromkeys(range(1, 32), "0.3"))
     run(venues, now)
     venues.requests = []
     assert run(venues, now).written == 0

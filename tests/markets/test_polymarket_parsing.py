@@ -85,9 +85,7 @@ def test_status_comes_from_the_venues_fields(values: dict[str, object], status: 
         ('["0", "1"]', '["No", "Yes"]', "yes", Decimal(1)),
     ],
 )
-def test_resolved_needs_the_oracle_and_exact_prices(
-    prices: str, outcomes: str, result: str, payout: Decimal
-) -> None:
+def test_resolved_needs_the_oracle_and_exact_prices(prices: str, outcomes: str, result: str, payout: Decimal) -> None:
     row = parse_market(
         gamma_market(
             closed=True,
@@ -135,7 +133,8 @@ def test_an_event_is_shelved_by_its_tags() -> None:
     ]
     event = parse_event(gamma_event(tags=tags, negRisk=True))
     assert (event.category, event.tags) == ("Politics", ("iran war", "Politics"))
-    assert event.neg_risk and event.mutually_exclusive
+    assert event.neg_risk
+    assert event.mutually_exclusive
 
 
 def test_a_bad_market_does_not_take_its_event_along() -> None:

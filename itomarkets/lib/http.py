@@ -100,11 +100,12 @@ class HttpClient:
         timeout_seconds: float,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self.venue = venue
         self._base = httpx.URL(base_url.rstrip("/"))
         self._sleep = sleep
-        self._limiter = limiter_for(venue, self._base.netloc.decode(), requests_per_second)
+        self._limiter = limiter or limiter_for(venue, self._base.netloc.decode(), requests_per_second)
         self._client = httpx.Client(
             transport=transport,
             timeout=timeout_seconds,

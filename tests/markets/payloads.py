@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import orjson
 
-from itomarkets.lib.http import HttpClient
+from itomarkets.lib.http import HttpClient, RateLimiter
 from itomarkets.lib.venues import Venue
 from markets.venues.kalshi import KalshiReads
 from markets.venues.polymarket import PolymarketReads
@@ -125,6 +125,7 @@ def gamma_event(number: int = 9001, **values: Any) -> dict[str, Any]:
 def http(transport: httpx.BaseTransport, venue: str, **values: Any) -> HttpClient:
     """A client that neither waits for its limiter nor between retries."""
     given: dict[str, Any] = {"requests_per_second": 1_000_000, "timeout_seconds": 5, "sleep": lambda seconds: None}
+    given["limiter"] = RateLimiter(1_000_000, sleep=given["sleep"])
     return HttpClient("http://127.0.0.1:9/base", venue=venue, transport=transport, **{**given, **values})
 
 

@@ -98,8 +98,8 @@ def compact(value: Any) -> str:
         return DASH
     for unit, name in ((Decimal(10**9), "B"), (Decimal(10**6), "M"), (Decimal(10**3), "k")):
         if abs(number) >= unit:
-            return f"{number / unit:.1f}{name}"
-    return f"{number:.0f}"
+            return f"{number / unit:.1f}{name}".replace("-", MINUS)
+    return f"{number:.0f}".replace("-", MINUS)
 
 
 @register.filter

@@ -170,7 +170,7 @@ class PriceHistory(models.Model):
     legs_priced = models.PositiveSmallIntegerField()
     worst_age_seconds = models.PositiveIntegerField(null=True)
     # complete, partial, carried, wide ...
-    quality = models.CharField(max_length=40)
+    quality = models.CharField(max_length=60)
     # One entry a leg: [market id, side, price in millionths of a dollar, reason of the waterfall].
     marks = models.JSONField(default=list)
     source = models.CharField(max_length=10, choices=Source)

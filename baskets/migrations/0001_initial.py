@@ -121,7 +121,7 @@ class Migration(migrations.Migration):
                 ('legs', models.PositiveSmallIntegerField()),
                 ('legs_priced', models.PositiveSmallIntegerField()),
                 ('worst_age_seconds', models.PositiveIntegerField(null=True)),
-                ('quality', models.CharField(max_length=40)),
+                ('quality', models.CharField(max_length=60)),
                 ('marks', models.JSONField(default=list)),
                 ('source', models.CharField(choices=[('live', 'Recorded as it happened'), ('backfill', 'Recomputed from market history'), ('simulated', 'Before the first composition')], max_length=10)),
                 ('basket', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='history', to='baskets.basket')),

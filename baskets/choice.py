@@ -1,0 +1,68 @@
+"""Which of the eligible markets a basket takes: spread over factors and venues, the busiest of each first. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from baskets.eligibility import Candidate
+from baskets.method import Method
+
+
+def choose(
+    candidates: Iterable[Candidate],
+    *,
+    count: int,
+    method: Method,
+    keep: Sequence[Candidate] = (),
+    successors_of: frozenset[str] = frozenset(),
+) -> list[Candidate]:
+    """Return up to `count` markets, those to keep first.
+
+    The next leg comes from the factor with the fewest legs, in the taxonomy's order; within it from the venue with
+    fewer legs; there the busiest, a sibling of a leg that fell out (`successors_of`: series) before others. One event
+    gives at most `per_event` legs and one series `per_series`; the second limit gives way below `min_legs`.
+    """
+    chosen = list(keep)
+    held = {candidate.market_id for candidate in chosen}
+    events = Counter(candidate.event_key for candidate in chosen)
+    series = Counter(candidate.series_key for candidate in chosen if candidate.series_key)
+    factors = Counter(candidate.factor for candidate in chosen)
+    venues = Counter(candidate.venue for candidate in chosen)
+    queues: dict[tuple[int, str], dict[str, list[Candidate]]] = {}
+    busiest_last = sorted(
+        (candidate for candidate in candidates if candidate.market_id not in held),
+        key=lambda c: (c.series_key in successors_of, c.volume, -c.market_id),
+    )
+    for candidate in busiest_last:
+        by_venue = queues.setdefault((candidate.factor_position, candidate.factor), {})
+        by_venue.setdefault(candidate.venue, []).append(candidate)
+    held_back: list[Candidate] = []
+
+    def take(candidate: Candidate) -> None:
+        chosen.append(candidate)
+        events[candidate.event_key] += 1
+        factors[candidate.factor] += 1
+        venues[candidate.venue] += 1
+        if candidate.series_key:
+            series[candidate.series_key] += 1
+
+    while queues and len(chosen) < count:
+        key = min(queues, key=lambda name: (factors[name[1]], name[0], name[1]))
+        by_venue = queues[key]
+        venue = min(by_venue, key=lambda name: (venues[name], -by_venue[name][-1].volume, name))
+        candidate = by_venue[venue].pop()
+        if not by_venue[venue]:
+            del by_venue[venue]
+        if not by_venue:
+            del queues[key]
+        if events[candidate.event_key] >= method.per_event:
+            continue
+        if candidate.series_key and series[candidate.series_key] >= method.per_series:
+            held_back.append(candidate)
+            continue
+        take(candidate)
+    for candidate in held_back:
+        if len(chosen) >= min(count, method.min_legs):
+            break
+        if events[candidate.event_key] < method.per_event:
+            take(candidate)
+    return chosen

@@ -1,0 +1,160 @@
+"""People's own baskets: made, and deleted while nothing hangs on them."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+from django.utils.text import slugify
+from kombu.exceptions import OperationalError
+
+from baskets.compositions import CompositionRefused, TargetLeg, create_composition
+from baskets.demand import demand_held, refresh_markets
+from baskets.drafts import LegDraft
+from baskets.method import CUSTOM_MAX_LEGS
+from baskets.models import Basket, PriceHistory
+from baskets.rebuild import Refresh
+from baskets.tasks import backfill_basket
+from itomarkets.lib.rounding import quantize, shares_of_one
+from itomarkets.lib.venues import Side
+from itomarkets.records.audit import record
+from markets.models import Market
+
+BACKFILL_DAYS = 365
+MOST_BASKETS = 100
+NAME_LENGTH, DESCRIPTION_LENGTH = 120, 2_000
+WEIGHT_PLACES = 8
+log = logging.getLogger(__name__)
+
+
+class EditRefused(ValueError):
+    """A basket cannot be made or changed like this; the text says why and what to do."""
+
+
+def create_custom_basket(
+    *,
+    user: Any,
+    name: str,
+    description: str,
+    legs: Sequence[LegDraft],
+    now: datetime,
+    visibility: str = Basket.Visibility.PRIVATE,
+    refresh: Refresh = refresh_markets,
+) -> Basket:
+    """Make a person's basket with its first composition, and have its past filled in afterwards.
+
+    The weights are parts of a whole and become shares of exactly one. Quotes are fetched first; a venue that does not
+    answer is no obstacle while its list had a price. Raises EditRefused.
+    """
+    if Basket.objects.filter(owner=user, is_active=True).count() >= MOST_BASKETS:
+        raise EditRefused(f"You have {MOST_BASKETS} baskets already; delete one that you no longer need.")
+    check_legs(legs, now=now)
+    refresh([leg.market_id for leg in legs], now)
+    with transaction.atomic():
+        return make_custom_basket(
+            owner=user, name=name, description=description, legs=legs, visibility=visibility, now=now
+        )
+
+
+def make_custom_basket(
+    *, owner: Any, name: str, description: str, legs: Sequence[LegDraft], visibility: str, now: datetime
+) -> Basket:
+    """Write the basket, its composition and its audit line; call it inside a transaction. Raises EditRefused."""
+    title = " ".join(name.split())
+    if not title:
+        raise EditRefused("The basket has no name; give it one.")
+    if len(title) > NAME_LENGTH or len(description) > DESCRIPTION_LENGTH:
+        raise EditRefused(
+            f"The name may have {NAME_LENGTH} characters and the description {DESCRIPTION_LENGTH:,}; shorten them."
+        )
+    basket = _new_row(
+        name=title,
+        description=description.strip(),
+        kind=Basket.Kind.CUSTOM,
+        visibility=visibility,
+        owner=owner,
+        allocation=Basket.Allocation.WEIGHTS,
+        created_at=now,
+    )
+    try:
+        create_composition(basket=basket, legs=target_legs(legs), reason="First composition", now=now, actor=owner)
+    except CompositionRefused as error:
+        raise EditRefused(str(error)) from error
+    demand_held(now=now)
+    record(action="basket.created", subject=f"basket:{basket.pk}", actor=owner, after={"name": title}, at=now)
+    transaction.on_commit(lambda: nudge_backfill(basket.pk))
+    return basket
+
+
+def target_legs(legs: Sequence[LegDraft], why: str = "") -> list[TargetLeg]:
+    """Turn proposed parts into weights of exactly one."""
+    weights = shares_of_one([leg.weight for leg in legs], WEIGHT_PLACES)
+    return [TargetLeg(leg.market_id, leg.side, weight, why) for leg, weight in zip(legs, weights, strict=True)]
+
+
+def check_legs(legs: Sequence[LegDraft], *, now: datetime, must_trade: bool = True) -> None:
+    """Refuse what no basket may hold: too many or no legs, unknown or closed markets, doubles, weights of nothing."""
+    if not 1 <= len(legs) <= CUSTOM_MAX_LEGS:
+        raise EditRefused(f"A basket holds 1 to {CUSTOM_MAX_LEGS} legs; this one has {len(legs)}.")
+    ids = [leg.market_id for leg in legs]
+    if len(set(ids)) != len(ids):
+        raise EditRefused("A market is in twice; hold each market once, on one side.")
+    if any(leg.side not in Side.values for leg in legs):
+        raise EditRefused("A leg is on neither YES nor NO; choose one.")
+    total = sum(leg.weight for leg in legs)
+    if any(leg.weight <= 0 for leg in legs) or any(quantize(leg.weight / total, 4) == 0 for leg in legs):
+        raise EditRefused("Each leg needs a weight of at least 0.01 %; take out what weighs nothing.")
+    allowed = Market.objects.open(now) if must_trade else Market.objects.all()
+    gone = len(set(ids) - set(allowed.filter(pk__in=ids).values_list("pk", flat=True)))
+    if gone:
+        problem = "do not trade now" if must_trade else "are not known"
+        raise EditRefused(f"{gone} of the markets {problem}; take them out.")
+
+
+def delete_custom_basket(*, user: Any, basket: Basket, now: datetime) -> None:
+    """Delete a person's own basket; one that was traded is hidden instead, since trades point at it.
+
+    Raises EditRefused when it is not theirs.
+    """
+    if basket.kind != Basket.Kind.CUSTOM or basket.owner_id != user.pk:
+        raise EditRefused("Only its owner may delete a basket.")
+    with transaction.atomic():
+        record(
+            action="basket.deleted",
+            subject=f"basket:{basket.pk}",
+            actor=user,
+            before={"name": basket.name, "slug": basket.slug},
+            at=now,
+        )
+        try:
+            with transaction.atomic():
+                PriceHistory.objects.filter(basket=basket).delete()
+                Basket.objects.get(pk=basket.pk).delete()
+        except ProtectedError:
+            Basket.objects.filter(pk=basket.pk).update(is_active=False)
+        demand_held(now=now)
+
+
+def nudge_backfill(basket_id: int) -> None:
+    """Ask a worker to fill in a basket's past; a broker that is away leaves it to the command of the same name."""
+    try:
+        backfill_basket.delay(basket_id, BACKFILL_DAYS)
+    except OperationalError as error:
+        log.warning("the backfill of basket %s could not be queued: %s", basket_id, error)
+
+
+def _new_row(**fields: Any) -> Basket:
+    """Create the row under the first free slug of its name; two at once cannot take the same."""
+    stem = slugify(fields["name"])[:60] or "basket"
+    for number in range(1, 1_000):
+        slug = stem if number == 1 else f"{stem}-{number}"
+        if Basket.objects.filter(slug=slug).exists():
+            continue
+        try:
+            with transaction.atomic():
+                return Basket.objects.create(slug=slug, **fields)
+        except IntegrityError:
+            continue
+    raise EditRefused(f"Too many baskets are called “{fields['name']}”; choose another name.")

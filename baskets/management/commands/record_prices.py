@@ -1,0 +1,20 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from baskets.models import Basket
+from baskets.tasks import refresh_and_record
+
+
+class Command(BaseCommand):
+    help = "Refresh the quotes that baskets need and record every basket's price in this minute."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        report = refresh_and_record()
+        names = dict(Basket.objects.filter(pk__in=report.refused).values_list("pk", "slug"))
+        for basket_id, reason in report.refused.items():
+            self.stdout.write(f"{names.get(basket_id, basket_id)}: no fixing, {reason}")
+        self.stdout.write(
+            f"{report.at:%Y-%m-%d %H:%M} UTC: {report.recorded} of {report.baskets} baskets recorded, "
+            f"{report.already_there} already there, {len(report.refused)} without a fixing."
+        )

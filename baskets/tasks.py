@@ -1,0 +1,32 @@
+"""Background work: each task calls one core function, and a command of the same name does the same by hand."""
+
+from celery import shared_task
+
+from baskets.backfill import BackfillReport, backfill_history
+from baskets.models import Basket
+from baskets.snapshots import SnapshotReport, record_prices
+from itomarkets.lib import clock
+from itomarkets.records.jobs import run_job
+from markets.quotes import refresh_quotes
+
+MINUTE_LEASE_SECONDS = 120
+BACKFILL_LEASE_SECONDS = 3_600
+
+
+def refresh_and_record() -> SnapshotReport:
+    """Refresh the demanded quotes, then fix every basket at the time when they have come."""
+    refresh_quotes(now=clock.now())
+    return record_prices(now=clock.now())
+
+
+@shared_task(name="baskets.record_prices")
+def record_prices_task() -> None:
+    run_job("record_prices", refresh_and_record, lease_seconds=MINUTE_LEASE_SECONDS)
+
+
+@shared_task(name="baskets.backfill_basket")
+def backfill_basket(basket_id: int, days: int) -> None:
+    def job() -> BackfillReport:
+        return backfill_history(baskets=Basket.objects.filter(pk=basket_id), days=days, now=clock.now())
+
+    run_job(f"backfill_basket:{basket_id}", job, lease_seconds=BACKFILL_LEASE_SECONDS)

@@ -40,6 +40,7 @@ HISTORY_WINDOW = timedelta(days=15)
 HISTORY_ROWS = 1000
 DAY_SECONDS = 86_400
 HALF = Decimal("0.5")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YES_WORDS = frozenset({"yes", "是"})
 NO_WORDS = frozenset({"no", "否"})
 # Whether the oracle has spoken; what it said stands in `outcomePrices`.
@@ -235,7 +236,7 @@ def _levels(row: Mapping[str, Any], name: str) -> list[Level]:
 def book_instant(raw: Mapping[str, Any]) -> datetime | None:
     """Read a book's `timestamp`: Unix milliseconds in a string."""
     stamp = decimal_of(raw, "timestamp")
-    return None if stamp is None else datetime.fromtimestamp(int(stamp) / 1000, UTC)
+    return None if stamp is None else EPOCH + timedelta(milliseconds=int(stamp))
 
 
 def parse_days(points: Iterable[tuple[Any, Any]], *, source: str) -> list[DayPrice]:

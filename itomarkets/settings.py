@@ -96,7 +96,11 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "itomarkets.context.frame",
             ],
-            "builtins": ["itomarkets.lib.templatetags.figures"],
+            "builtins": [
+                "itomarkets.lib.templatetags.figures",
+                "itomarkets.lib.templatetags.charts",
+                "itomarkets.lib.templatetags.links",
+            ],
         },
     }
 ]

@@ -60,22 +60,36 @@ def methodology(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(request, "400.html", status=400)
+    return _error(request, 400, "bad_request", "The request could not be read.")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(request, "403.html", status=403)
+    return _error(request, 403, "permission_denied", "This is not open to you.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(request, "404.html", status=404)
+    return _error(request, 404, "not_found", "There is nothing here.")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return render(request, "403_csrf.html", {"reason": reason}, status=403)
+    return _error(request, 403, "csrf", "The CSRF token is missing or wrong.", page="403_csrf.html")
+
+
+def _error(request: HttpRequest, status: int, code: str, detail: str, *, page: str = "") -> HttpResponse:
+    """Answer a person with a page and a program, under /api/, with the one error shape."""
+    if request.path.startswith("/api/"):
+        return api_error(request, status, code, detail)
+    return render(request, page or f"{status}.html", status=status)
+
+
+def api_error(request: HttpRequest, status: int, code: str, detail: str) -> JsonResponse:
+    body = {"code": code, "detail": detail, "request_id": getattr(request, "request_id", "")}
+    return JsonResponse(body, status=status)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer after a fault of ours: no context processor, no database, nothing that can fail again."""
+    if request.path.startswith("/api/"):
+        return api_error(request, 500, "error", "Something broke on our side; name the request id if you write to us.")
     page = render_to_string("500.html", {"reference": getattr(request, "request_id", "")})
     return HttpResponse(page, status=500)

@@ -12,7 +12,7 @@ HOUR_SECONDS = 3600
 
 
 class KeyRateThrottle(BaseThrottle):
-    """Count a caller's requests in the hour of the clock; the cache's `incr` is atomic, so racing requests all count."""
+    """Count a caller's requests in the hour of the clock; the cache's `incr` is atomic, so racing ones all count."""
 
     retry_after_seconds: int | None = None
 

@@ -12,8 +12,22 @@ function token(name) {
   return colour;
 }
 
+// "24 Oct" by the day, "14:30" within one, the year where it turns.
+function dates(u, ticks, place, space, step) {
+  let day = "";
+  return ticks.map((tick) => {
+    const at = new Date(tick * 1000);
+    const date = at.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+    if (step >= 86400) return date;
+    const time = at.toISOString().slice(11, 16);
+    const label = date === day ? time : `${time}\n${date}`;
+    day = date;
+    return label;
+  });
+}
+
 function axis(side, scale, values, colour, line) {
-  return { side, scale, values, stroke: colour, font: "11px system-ui, sans-serif", size: side === 2 ? 30 : 48,
+  return { side, scale, values, stroke: colour, font: "11px system-ui, sans-serif", size: side === 2 ? 40 : 48,
     grid: { stroke: line, width: 1, show: side !== 1 }, ticks: { show: false } };
 }
 
@@ -69,6 +83,12 @@ function start(place) {
     }
   }
 
+  // Decimals travel as strings; a picture needs no more than floats.
+  function numbers(body) {
+    const column = (values) => values.map((value) => (value === null ? null : Number(value)));
+    return { ...body, gauge: column(body.gauge), level: body.level && column(body.level) };
+  }
+
   function lastOf(values) {
     for (let i = values.length - 1; i >= 0; i -= 1) if (values[i] != null) return values[i];
     return null;
@@ -89,7 +109,7 @@ function start(place) {
     const second = token("warn");
     const columns = [shown.at, shown.gauge];
     const series = [{}, { label: "Gauge", scale: "gauge", stroke: accent, width: 2, spanGaps: false, points: { show: shown.at.length < 3 } }];
-    const axes = [axis(2, "x", undefined, muted, line), axis(3, "gauge", (u, ticks) => ticks.map((v) => `${v}¢`), muted, line)];
+    const axes = [axis(2, "x", dates, muted, line), axis(3, "gauge", (u, ticks) => ticks.map((v) => `${v}¢`), muted, line)];
     if (shown.level) {
       columns.push(shown.level);
       series.push({ label: "Level", scale: "level", stroke: second, width: 1.5, dash: [5, 4], spanGaps: false, points: { show: shown.at.length < 3 } });
@@ -116,7 +136,7 @@ function start(place) {
     try {
       const answer = await fetch(`${place.dataset.url}?span=${encodeURIComponent(span)}`, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(String(answer.status));
-      shown = await answer.json();
+      shown = numbers(await answer.json());
       draw();
     } catch (error) {
       note.hidden = false;

@@ -1,4 +1,4 @@
-"""Lines drawn on the server: sparklines in lists and the chart that needs no script. Pure arithmetic, no Django model."""
+"""Lines drawn on the server: sparklines in lists, and the chart that needs no script. Pure arithmetic."""
 
 from collections.abc import Sequence
 from datetime import datetime

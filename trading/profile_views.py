@@ -1,0 +1,92 @@
+"""The profile: who one is, in which mode one trades, and with which accounts."""
+
+from typing import Any
+
+from allauth.mfa.utils import is_mfa_enabled
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.forms import ProfileForm
+from accounts.models import ApiKey
+from itomarkets.lib import clock
+from itomarkets.lib.venues import VenueError
+from trading.accounts import AccountRefused, connect_sandbox_accounts
+from trading.models import VenueAccount
+from trading.modes import ModeRefused, choose_mode
+
+MODE_CHOICES = (
+    ("paper", "Paper", "Fills against the real order books; nothing is sent."),
+    ("sandbox", "Sandbox", "Orders are signed and sent to stand-ins of both exchanges, with play money."),
+    ("live", "Live", "Real money at the real exchanges."),
+)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    user: Any = request.user
+    initial = {"first_name": user.first_name, "last_name": user.last_name}
+    form = ProfileForm(request.POST if request.method == "POST" else None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        user.first_name, user.last_name = form.cleaned_data["first_name"], form.cleaned_data["last_name"]
+        user.save(update_fields=["first_name", "last_name"])
+        messages.success(request, "Saved.")
+        return redirect("profile")
+    accounts = list(VenueAccount.objects.filter(user=user, is_enabled=True).order_by("mode", "kind"))
+    context = {
+        "form": form,
+        "accounts": accounts,
+        "has_sandbox": any(account.mode == VenueAccount.Mode.SANDBOX for account in accounts),
+        "modes": _modes(accounts),
+        "opening_cash": settings.PAPER_OPENING_CASH,
+        "has_second_factor": is_mfa_enabled(user),
+        "session_count": UserSession.objects.filter(user=user).count(),
+        "key_count": sum(key.state == "active" for key in ApiKey.objects.filter(user=user)),
+    }
+    return render(request, "trading/profile.html", context, status=422 if form.is_bound else 200)
+
+
+def _modes(accounts: list[VenueAccount]) -> list[dict[str, Any]]:
+    modes = []
+    for mode, name, says in MODE_CHOICES:
+        is_open = mode == "paper" or any(
+            account.mode == mode and (mode != "live" or account.live_enabled) for account in accounts
+        )
+        if mode == "live" and not settings.LIVE_TRADING:
+            is_open, says = False, "Switched off on this installation."
+        elif not is_open:
+            says = f"{says} Connect an account first."
+        modes.append({"mode": mode, "name": name, "says": says, "is_open": is_open})
+    return modes
+
+
+@login_required
+@require_POST
+def mode_switch(request: HttpRequest) -> HttpResponse:
+    try:
+        mode = choose_mode(request.session, user=request.user, mode=request.POST.get("mode", ""))
+    except ModeRefused as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"You are in {mode.upper()} now.")
+    return redirect("profile")
+
+
+@login_required
+@require_POST
+def sandbox_connect(request: HttpRequest) -> HttpResponse:
+    if settings.VENUES != "sandbox":
+        messages.error(request, "This installation talks to the real exchanges; it has no sandbox to connect to.")
+        return redirect("profile")
+    try:
+        connect_sandbox_accounts(request.user, now=clock.now())  # type: ignore[arg-type]
+    except (VenueError, AccountRefused) as error:
+        messages.error(request, f"The sandbox accounts could not be connected: {error}")
+    else:
+        messages.success(request, "Both sandbox accounts are connected. Choose SANDBOX to trade with them.")
+    return redirect("profile")

@@ -1,0 +1,156 @@
+"""The basket's page and its ticket: look, quote, confirm, and sell again."""
+
+import logging
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from baskets.models import Basket
+from baskets.reading import basket_detail as read_basket
+from baskets.reading import chart_series, visible_to
+from baskets.views import SPANS
+from itomarkets.lib import clock
+from itomarkets.lib.venues import VenueError
+from trading.forms import ALLOCATIONS, POLICIES, POLICY_WORDS, Ticket, TicketError, quote_id_of
+from trading.models import TicketQuote
+from trading.modes import mode_of
+from trading.placing import TradeRefused, confirm_trade
+from trading.planning import QuotedLeg
+from trading.quoting import QuoteRefused, quote_basket
+
+log = logging.getLogger(__name__)
+QUICK_AMOUNTS = ("50", "100", "250", "1000")
+TABLE_ROWS = 60
+FIRST_SPAN = "1m"
+
+
+@require_safe
+def basket_detail(request: HttpRequest, slug: str) -> HttpResponse:
+    basket = get_object_or_404(visible_to(request.user), slug=slug)
+    ticket = Ticket.of(request.GET, basket)
+    return render(request, "trading/basket.html", _basket_page(request, basket, ticket, clock.now()))
+
+
+def _basket_page(request: HttpRequest, basket: Basket, ticket: Ticket, now: datetime) -> dict[str, Any]:
+    detail = read_basket(basket, now=now)
+    series = chart_series(basket, span=FIRST_SPAN, now=now)
+    value = detail.value
+    return {
+        "basket": basket,
+        "is_mine": basket.owner_id is not None and basket.owner_id == request.user.pk,
+        "value": value,
+        "legs": detail.legs,
+        "venue_count": detail.venue_count,
+        "widest": max((leg.weight for leg in detail.legs), default=1),
+        "next_close": detail.next_close_at,
+        "old_seconds": settings.TRADE_LIMITS["quote_age_seconds"],
+        "compositions": detail.compositions,
+        "spans": SPANS,
+        "first_span": FIRST_SPAN,
+        "has_history": bool(series.points),
+        "table": [point for point in series.points if point.gauge is not None][: -TABLE_ROWS - 1 : -1],
+        "ticket": ticket,
+        "no_ask": None if value is None or value.bid is None else 1 - value.bid,
+        "quick_amounts": QUICK_AMOUNTS,
+        "allocations": ALLOCATIONS,
+        "policies": POLICIES,
+    }
+
+
+@login_required
+@never_cache
+@require_POST
+def ticket_quote(request: HttpRequest, slug: str) -> HttpResponse:
+    """Quote the ticket: a fragment for htmx, the whole page without script."""
+    basket = get_object_or_404(visible_to(request.user), slug=slug)
+    ticket, now = Ticket.of(request.POST, basket), clock.now()
+    context = _quote(request, basket, ticket, now, action="buy")
+    status = 422 if context.get("refused") else 200
+    if request.headers.get("HX-Request"):
+        return render(request, "trading/parts/quote.html", context, status=status)
+    page = {**_basket_page(request, basket, ticket, now), **context}
+    return render(request, "trading/basket.html", page, status=status)
+
+
+@login_required
+@never_cache
+@require_POST
+def position_close(request: HttpRequest, slug: str) -> HttpResponse:
+    """Quote the sale of all that a person holds of one side of a basket."""
+    basket = get_object_or_404(Basket, slug=slug, positions__account__user=request.user, positions__count__gt=0)
+    ticket = Ticket.of(request.POST, basket)
+    context = _quote(request, basket, ticket, clock.now(), action="sell")
+    context["basket"] = basket
+    return render(request, "trading/quote_page.html", context, status=422 if context.get("refused") else 200)
+
+
+def _quote(request: HttpRequest, basket: Basket, ticket: Ticket, now: datetime, *, action: str) -> dict[str, Any]:
+    try:
+        quote = quote_basket(
+            user=request.user,
+            basket=basket,
+            side=ticket.side,
+            amount=ticket.dollars() if action == "buy" else None,
+            mode=mode_of(request.session),
+            allocation=ticket.allocation,
+            action=action,
+            now=now,
+        )
+    except (TicketError, QuoteRefused) as error:
+        return {"refused": str(error), "ticket": ticket}
+    except VenueError as error:
+        log.warning("quote of %s failed: %s", basket.slug, error)
+        return {"refused": f"{error} Try again in a moment.", "ticket": ticket}
+    return quote_context(quote, ticket, now)
+
+
+def quote_context(quote: TicketQuote, ticket: Ticket, now: datetime) -> dict[str, Any]:
+    return {
+        "quote": quote,
+        "ticket": ticket,
+        "quoted_legs": [QuotedLeg.from_json(row) for row in quote.legs],
+        "is_sale": quote.action == "sell",
+        "seconds_left": max(int((quote.expires_at - now).total_seconds()), 0),
+        "idempotency_key": uuid4().hex,
+        "policy_says": POLICY_WORDS[ticket.policy],
+    }
+
+
+@login_required
+@require_POST
+def trade_confirm(request: HttpRequest) -> HttpResponse:
+    """Confirm a quote, once, however often the button is pressed."""
+    try:
+        quote_id = quote_id_of(request.POST.get("quote_id", ""))
+    except TicketError as error:
+        messages.error(request, str(error))
+        return redirect("basket-list")
+    quote = TicketQuote.objects.filter(pk=quote_id, user=request.user).select_related("basket").first()
+    if quote is None:
+        raise Http404
+    try:
+        trade = confirm_trade(
+            user=request.user,
+            quote_id=quote_id,
+            idempotency_key=request.POST.get("idempotency_key", ""),
+            policy=Ticket.of(request.POST, quote.basket).policy,
+            now=clock.now(),
+            request_id=getattr(request, "request_id", ""),
+        )
+    except TradeRefused as error:
+        messages.error(request, f"Nothing was bought or sold. {error}")
+        if quote.action == "sell":
+            return redirect("portfolio")
+        return redirect(
+            f"{reverse('basket-detail', args=[quote.basket.slug])}?side={quote.side}&amount={quote.amount:.2f}"
+        )
+    return redirect("trade-detail", trade.pk)

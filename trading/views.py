@@ -1,0 +1,104 @@
+"""What a person did and holds: dashboard, portfolio, trades."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from baskets.reading import basket_rows
+from itomarkets.lib import clock
+from itomarkets.lib.venues import Venue
+from trading.models import OrderEvent, Position, Trade
+from trading.modes import mode_of
+from trading.portfolio import portfolio_of
+from trading.progress import LegProgress, trade_progress
+
+MOVERS = 6
+TRADES_SHOWN = 5
+CLOSINGS = 5
+PAGE_SIZE = 25
+
+
+@login_required
+@require_safe
+def dashboard(request: HttpRequest) -> HttpResponse:
+    now, mode = clock.now(), mode_of(request.session)
+    rows = list(basket_rows(user=request.user, now=now))
+    moved = sorted((row for row in rows if row.change_day is not None), key=lambda row: -abs(row.change_day))
+    portfolio = portfolio_of(request.user, mode=mode, now=now)
+    closings = (
+        Position.objects.filter(account__user=request.user, account__mode=mode, count__gt=0, market__close_at__gt=now)
+        .select_related("market__event")
+        .order_by("market__close_at")[:CLOSINGS]
+    )
+    name = request.user.first_name or request.user.username  # type: ignore[union-attr]
+    context = {
+        "greeting": f"Hello, {name}",
+        "portfolio": portfolio,
+        "movers": (moved or rows)[:MOVERS],
+        "mine": [row for row in rows if row.is_own],
+        "trades": Trade.objects.filter(user=request.user, mode=mode).select_related("basket")[:TRADES_SHOWN],
+        "closings": closings,
+    }
+    return render(request, "trading/dashboard.html", context)
+
+
+@login_required
+@require_safe
+def portfolio(request: HttpRequest) -> HttpResponse:
+    found = portfolio_of(request.user, mode=mode_of(request.session), now=clock.now())
+    return render(request, "trading/portfolio.html", {"portfolio": found})
+
+
+@login_required
+@require_safe
+def trade_list(request: HttpRequest) -> HttpResponse:
+    trades = Trade.objects.filter(user=request.user, mode=mode_of(request.session)).select_related("basket")
+    page = Paginator(trades, PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(request, "trading/trades.html", {"page": page})
+
+
+@login_required
+@never_cache
+@require_safe
+def trade_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
+    trade = _trade(request, pk)
+    context = progress_context(trade)
+    context["events"] = OrderEvent.objects.filter(order__trade=trade).select_related("order").order_by("at", "id")
+    return render(request, "trading/trade.html", context)
+
+
+@login_required
+@never_cache
+@require_safe
+def trade_progress_part(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Render the progress again; the fragment asks for itself until the trade is final."""
+    return render(request, "trading/parts/progress.html", progress_context(_trade(request, pk)))
+
+
+def _trade(request: HttpRequest, pk: UUID) -> Trade:
+    return get_object_or_404(Trade.objects.select_related("basket"), pk=pk, user=request.user)
+
+
+def progress_context(trade: Trade) -> dict[str, Any]:
+    progress = trade_progress(trade)
+    return {
+        "trade": trade,
+        "progress": progress,
+        "ended": sum(leg.is_final for leg in progress.legs),
+        "legs": [(_mark(leg), Venue(leg.venue).label, leg) for leg in progress.legs],
+    }
+
+
+def _mark(leg: LegProgress) -> str:
+    """Name a leg's sign: done, fail, ask, or busy while it is under way."""
+    if leg.filled and leg.is_final:
+        return "done"
+    if leg.is_final:
+        return "fail"
+    return "ask" if leg.is_unknown else "busy"

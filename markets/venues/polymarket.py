@@ -176,7 +176,10 @@ def _state(row: Mapping[str, Any], yes: int) -> tuple[str, str, Decimal | None]:
             return "disputed", "", None
         if row.get("active") is False and not row.get("archived"):
             return "unopened", "", None
-        return ("paused" if row.get("archived") or not _takes_orders(row) else "open"), "", None
+        if _takes_orders(row) and not row.get("archived"):
+            return "open", "", None
+        # Trading has ended and an outcome was put to the oracle; or it merely rests.
+        return ("closed" if row.get("umaResolutionStatus") in ("requested", "proposed") else "paused"), "", None
     if oracle == "disputed":
         return "disputed", "", None
     prices = [decimal_of({"outcomePrices": price}, "outcomePrices") for price in list_of(row, "outcomePrices")]

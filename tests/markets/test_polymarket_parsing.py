@@ -61,6 +61,7 @@ def test_three_outcomes_are_kept_and_flagged() -> None:
         ({"enableOrderBook": False}, "paused"),
         ({"archived": True}, "paused"),
         ({"umaResolutionStatus": "proposed"}, "open"),
+        ({"umaResolutionStatus": "proposed", "acceptingOrders": False}, "closed"),
         ({"umaResolutionStatus": "disputed"}, "disputed"),
         ({"closed": True}, "closed"),
         ({"closed": True, "umaResolutionStatus": "disputed"}, "disputed"),

@@ -72,6 +72,7 @@ class Keys:
 
     def __init__(self, world: World) -> None:
         self._accounts = world.accounts
+        self._store = world.store
 
     def owner(self, address: str) -> Account | None:
         """Return the account of a wallet or of a contract that acts for it."""
@@ -87,7 +88,7 @@ class Keys:
         nonces = account.polymarket.setdefault("nonces", [])
         if nonce not in nonces:
             nonces.append(nonce)
-            self._accounts.save(account)
+            self._store.save(account)
         return key
 
     def has_key(self, account: Account, nonce: int) -> bool:
@@ -100,7 +101,7 @@ class Keys:
         nonces = caller.account.polymarket.get("nonces", [])
         address = caller.account.polymarket_address
         caller.account.polymarket["nonces"] = [n for n in nonces if derive_key(address, n).key != caller.key.key]
-        self._accounts.save(caller.account)
+        self._store.save(caller.account)
 
     def wallet_caller(self, headers: Headers) -> tuple[Account, int]:
         """Return the account and nonce of an L1 request; 401 unless its wallet signed it."""

@@ -168,12 +168,12 @@ def markets_of(world: World, event: SandboxEvent) -> list[SandboxMarket]:
 
 def changed_at(market: SandboxMarket, now: datetime) -> datetime:
     """Return when a market last changed: a daily touch at a moment of its own, or the newest step of its life."""
-    return max(_touched(market.seed or market.ordinal, now), *_steps(market, now), market.open_at)
+    return max([_touched(market.seed or market.ordinal, now), *_steps(market, now)])
 
 
 def event_changed_at(event: SandboxEvent, markets: list[SandboxMarket], now: datetime) -> datetime:
     steps = (step for market in markets for step in _steps(market, now))
-    return max(_touched(event.ordinal * 7919, now), *steps, *(market.open_at for market in markets[:1]))
+    return max([_touched(event.ordinal * 7919, now), *steps])
 
 
 def _touched(seed: int, now: datetime) -> datetime:
@@ -182,7 +182,7 @@ def _touched(seed: int, now: datetime) -> datetime:
 
 
 def _steps(market: SandboxMarket, now: datetime) -> list[datetime]:
-    return [step for step in (market.close_at, market.settle_at) if step <= now]
+    return [step for step in (market.open_at, market.close_at, market.settle_at) if step <= now]
 
 
 @lru_cache(maxsize=50_000)

@@ -121,7 +121,9 @@ def load_artifact(path: Path, *, digest: str) -> Artifact:
     expected = path.with_suffix(".sha256").read_text(encoding="ascii").strip()
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise ArtifactError(f"The model file {path.name} has checksum {found[:12]}, expected {expected[:12]}; train again.")
+        raise ArtifactError(
+            f"The model file {path.name} has checksum {found[:12]}, expected {expected[:12]}; train again."
+        )
     with np.load(path, allow_pickle=False) as arrays:
         texts = json.loads(arrays["texts"].tobytes())
         if texts["format"] != FORMAT or texts["digest"] != digest:

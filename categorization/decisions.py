@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 from categorization.artifact import Artifact
 from categorization.factors import taxonomy
 from categorization.reading import Reading
-from categorization.stages import assign, direction, fuse, group, lexical, normalize, rules, screen, semantic, venue_prior
+from categorization.stages import (
+    assign,
+    direction,
+    fuse,
+    group,
+    lexical,
+    normalize,
+    rules,
+    screen,
+    semantic,
+    venue_prior,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +61,7 @@ class Decider:
     """Decides readings, remembering the groups that it has decided before."""
 
     # Groups kept in memory; an event's markets lie near each other, so old ones are rarely asked for.
-    REMEMBERED = 20_000
+    REMEMBERED = 6_000
 
     def __init__(self, artifact: Artifact, *, without: str = "") -> None:
         self.artifact = artifact
@@ -87,7 +98,9 @@ class Decider:
             if reason:
                 decisions.append(Decision(reading.key, "", "", 0, 0.0, False, reason, list(first)))
                 continue
-            decisions.append(self._decide_one(reading, text, self._judged[key], chosen.get((reading.event_key, key)), first))
+            decisions.append(
+                self._decide_one(reading, text, self._judged[key], chosen.get((reading.event_key, key)), first)
+            )
         if len(self._judged) > self.REMEMBERED:
             self._judged.clear()
         return decisions

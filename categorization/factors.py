@@ -62,9 +62,7 @@ def parse_taxonomy(text: str) -> Taxonomy:
         for basket in content["basket"]:
             themes.append(ThemeEntry(basket["slug"], basket["name"], basket["about"], basket["up"]))
             for entry in basket["factors"]:
-                factors.append(
-                    FactorEntry(entry["id"], basket["slug"], entry["name"], entry["up"], int(entry["sign"]))
-                )
+                factors.append(FactorEntry(entry["id"], basket["slug"], entry["name"], entry["up"], int(entry["sign"])))
         version = int(content["version"])
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise TaxonomyError(

@@ -43,7 +43,9 @@ _negation = re.compile(
     r"\b(?:no longer|not|never|without|fails? to|nobody|refuses? to|wont|isnt|doesnt|canceled|cancelled|avoids?|nothing)\b|"
     r"\b(?:be|there be|is) no\b|^no (?!change)|\bnone\b"
 )
-_place = re.compile(r"#[2-9]\b|\b(?:second|third|fourth|fifth|sixth|2nd|3rd|4th|5th)[- ](?:best|largest|place|most|highest|richest)?")
+_place = re.compile(
+    r"#[2-9]\b|\b(?:second|third|fourth|fifth|sixth|2nd|3rd|4th|5th)[- ](?:best|largest|place|most|highest|richest)?"
+)
 _exact_day = re.compile(
     r"\bon (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d|\bexactly \d|\b(?:first|second|third|fourth) quarter of\b"
 )

@@ -38,7 +38,9 @@ _not_decisive = re.compile(
     r"\bturnout\b|\bhold (?:a|an)\b.*\belection\b|\bconfirmed\b|\bvote share\b|\bpercent\b|\bban\b|\bcap\b|\bconstitution\b|\b#\d"
 )
 # Where nobody who governs stands again: the winner is no one's loss.
-_open_seats = re.compile(r"\bperu\w*|\bcochabamba|\bla paz\b|\bchile\w*|\bmongol\w*|\bnepal\w*|\bcape verde\w*|\bcosta ric\w*|\bsomali\w*")
+_open_seats = re.compile(
+    r"\bperu\w*|\bcochabamba|\bla paz\b|\bchile\w*|\bmongol\w*|\bnepal\w*|\bcape verde\w*|\bcosta ric\w*|\bsomali\w*"
+)
 _calms = re.compile(
     r"\bceasefire\b(?!.*\b(?:broken|violat\w*|ends?|collaps\w*|cancel\w*|over)\b)|\bpeace\b|\bdeal\b|\bagreement\b|\btruce\b|\bwithdraw\w*|"
     r"\bnormali[sz]\w*|\brecogni[sz]\w*|\breopens?\b|\bembassy\b|\breleased?\b|\blift\w*|\beases?\b|\bdisarm\w*|\bsurrenders?\b|"
@@ -47,13 +49,21 @@ _calms = re.compile(
     r"\bextend\w*|\breturns? to normal\b|\binspections?\b|\bhostages?\b|\bdismantle\w*|\bgives? up\b|\bexport relief\b|\bstops?\b|"
     r"\bhandover\b|\bends? enrichment\b|\bagrees?\b"
 )
-_meets = re.compile(r"\bmeets?\b|\bmeeting\b|\bvisits?\b|\bsummit\b|\bspeak\b|\btalk to\b|\btalks? with\b|\bcall\b|\battend\w*|\bshake\b|\bhandshake\b")
+_meets = re.compile(
+    r"\bmeets?\b|\bmeeting\b|\bvisits?\b|\bsummit\b|\bspeak\b|\btalk to\b|\btalks? with\b|\bcall\b|\battend\w*|\bshake\b|\bhandshake\b"
+)
 _pairs = {
     "russia-ukraine": (r"putin|russia", r"zelensk\w*|ukrain\w*"),
     "israel-palestine": (r"netanyahu|israel\w*", r"hamas|abbas|palestin\w*|hezbollah|leban\w*|aoun"),
-    "iran": (r"\bus\b|u\.s|united states|trump|vance|witkoff|israel\w*|american", r"iran\w*|araghchi|pezeshkian|khamenei"),
+    "iran": (
+        r"\bus\b|u\.s|united states|trump|vance|witkoff|israel\w*|american",
+        r"iran\w*|araghchi|pezeshkian|khamenei",
+    ),
     "china-taiwan": (r"\bxi\b|china", r"taiwan|lai"),
-    "venezuela-latam-security": (r"\bus\b|u\.s|united states|trump|rubio", r"venezuela|maduro|cuba|diaz-?canel|rodriguez"),
+    "venezuela-latam-security": (
+        r"\bus\b|u\.s|united states|trump|rubio",
+        r"venezuela|maduro|cuba|diaz-?canel|rodriguez",
+    ),
     "other-conflicts": (r"netanyahu|trump|modi|putin|\bus\b", r"sharaa|kim jong|sharif|syria|north korea"),
 }
 
@@ -99,7 +109,9 @@ def _turned(factor: str, line: str, value: int, why: str) -> Verdict:
         return -value, f"{why}, of a number that means less work."
     if factor == "us-dollar" and _first_dollar.search(line):
         return -value, f"{why}, of another currency in dollars."
-    if factor == "us-debt-deficit" and re.search(r"\b(?:sav\w+|reduc\w*|cuts?|shrink|halve|balance|surplus|collect)\b", line):
+    if factor == "us-debt-deficit" and re.search(
+        r"\b(?:sav\w+|reduc\w*|cuts?|shrink|halve|balance|surplus|collect)\b", line
+    ):
         return -1, "less spending or debt."
     return value, f"{why}."
 
@@ -129,7 +141,9 @@ def music(factor: str, line: str, reading: Reading) -> Verdict:
     value = grammar.compares(line)
     if value:
         return value, "above." if value > 0 else "below."
-    if re.search(r"#1\b|\btop\b|\bnumber one\b|\bmost\b|\brelease\w*|\bdrops?\b|\bbefore\b|\balbum\b|\btour\b|\bhits?\b", line):
+    if re.search(
+        r"#1\b|\btop\b|\bnumber one\b|\bmost\b|\brelease\w*|\bdrops?\b|\bbefore\b|\balbum\b|\btour\b|\bhits?\b", line
+    ):
         return 1, "A release or the top rank."
     return 0, "Neither rank nor release."
 
@@ -161,7 +175,10 @@ def us_side(factor: str, line: str, reading: Reading) -> Verdict:
         return 1, "The ticker's side is Republican."
     if ticker in ("D", "DEM", "DPAR"):
         return -1, "The ticker's side is Democratic."
-    if not re.search(r"\bwins?\b|\bcontrol\w*|\bseats?\b|\bwinner\b|\bhold\b|\bflip\b|\bsweep\b|\bgovernor\b|\belection\b|\bnext\b|\bmayor\w*", line):
+    if not re.search(
+        r"\bwins?\b|\bcontrol\w*|\bseats?\b|\bwinner\b|\bhold\b|\bflip\b|\bsweep\b|\bgovernor\b|\belection\b|\bnext\b|\bmayor\w*",
+        line,
+    ):
         return 0, "Not about who wins."
     outcome = re.split(r"—|::|\?:", line)[-1] if re.search(r"—|::|\?:", line) else line
     stands = _stands(outcome) or _stands(line)
@@ -183,8 +200,16 @@ def incumbent_side(factor: str, line: str, reading: Reading) -> Verdict:
     if _leaves.search(line) and not re.search(r"\bnext (?!leader out)|\bwins?\b", line):
         if re.search(r"\bby-?election\b|\bprosecutor\b", line):
             return 0, "No incumbent is asked about."
-        return (-1, "The incumbent stays.") if grammar.denies(line) and "no longer" not in line and "no confidence" not in line else (1, "The incumbent leaves.")
-    if incumbent and re.search(r"\b(?:second|2nd|third)\b.*\b(?:most|place|seats)\b", line) and factor != "latin-america-politics":
+        return (
+            (-1, "The incumbent stays.")
+            if grammar.denies(line) and "no longer" not in line and "no confidence" not in line
+            else (1, "The incumbent leaves.")
+        )
+    if (
+        incumbent
+        and re.search(r"\b(?:second|2nd|third)\b.*\b(?:most|place|seats)\b", line)
+        and factor != "latin-america-politics"
+    ):
         return 1, "The incumbent is not first."
     if _not_decisive.search(line) and not incumbent:
         return 0, "Not about who governs."
@@ -193,7 +218,11 @@ def incumbent_side(factor: str, line: str, reading: Reading) -> Verdict:
     if incumbent:
         if _not_decisive.search(line) and not re.search(r"\bmost (?:\w+ ){0,3}(?:votes|seats)\b|\bround\b", line):
             return 0, "Not about who governs."
-        return (1, "The incumbent loses.") if grammar.denies(line) or re.search(r"\blos(?:e|es)\b", line) else (-1, "The incumbent wins.")
+        return (
+            (1, "The incumbent loses.")
+            if grammar.denies(line) or re.search(r"\blos(?:e|es)\b", line)
+            else (-1, "The incumbent wins.")
+        )
     if factor == "europe-elections":
         return 0, "A challenger in Europe is neither."
     if _open_seats.search(line):
@@ -226,7 +255,9 @@ def shutdown(factor: str, line: str, reading: Reading) -> Verdict:
     """A shutdown that comes or lasts is more; its end or its funding is less."""
     if grammar.is_range(line) or re.search(r"\bhow many\b|\bvote\b|\bvotes\b", line):
         return 0, "A range, a count or a vote is neither."
-    ends = re.search(r"\bends?\b|\bfunded\b|\bfunding\b|\breopens?\b|\bavoid\w*|\breceive\b|\bover by\b|\bclean\b", line)
+    ends = re.search(
+        r"\bends?\b|\bfunded\b|\bfunding\b|\breopens?\b|\bavoid\w*|\breceive\b|\bover by\b|\bclean\b", line
+    )
     value = -1 if ends and not re.search(r"\bfunding lapse\b", line) else 1
     return (-value if grammar.denies(line) else value), "It ends or is funded." if value < 0 else "It happens or lasts."
 
@@ -252,7 +283,14 @@ def supply(factor: str, line: str, reading: Reading) -> Verdict:
     """More oil and traffic reach the market, or less."""
     if grammar.is_range(line):
         return 0, "A range is neither."
-    value = -1 if re.search(r"\bcuts?\b|\bban\w*|\bhalt\w*|\bsanction\w*|\bclos\w*|\bdisrupt\w*|\bfalls?\b|\bcease\w*|\breduc\w*|\bleave\b", line) else 1
+    value = (
+        -1
+        if re.search(
+            r"\bcuts?\b|\bban\w*|\bhalt\w*|\bsanction\w*|\bclos\w*|\bdisrupt\w*|\bfalls?\b|\bcease\w*|\breduc\w*|\bleave\b",
+            line,
+        )
+        else 1
+    )
     compared = grammar.compares(line)
     if compared:
         value = compared
@@ -261,7 +299,10 @@ def supply(factor: str, line: str, reading: Reading) -> Verdict:
 
 def investigations(factor: str, line: str, reading: Reading) -> Verdict:
     """Charges, convictions and removals count; names in papers and testimony do not."""
-    if re.search(r"\b(?:charg\w*|convict\w*|indict\w*|impeach\w*|arrest\w*|contempt|guilty|jail|prison|expel\w*|removed|sentenced|foul play|liable|fraud|prosecut\w*|censure\w*)\b", line):
+    if re.search(
+        r"\b(?:charg\w*|convict\w*|indict\w*|impeach\w*|arrest\w*|contempt|guilty|jail|prison|expel\w*|removed|sentenced|foul play|liable|fraud|prosecut\w*|censure\w*)\b",
+        line,
+    ):
         if grammar.is_range(line) or re.search(r"\bhow many\b|\bvote for\b", line):
             return 0, "A count is neither."
         return (-1 if grammar.denies(line) else 1), "Charges or removal." if not grammar.denies(line) else "No charges."
@@ -272,7 +313,10 @@ def immigration(factor: str, line: str, reading: Reading) -> Verdict:
     """Stricter enforcement is more; more arrivals or softer rules are less."""
     if grammar.is_range(line):
         return 0, "A range is neither."
-    soft = re.search(r"\b(?:expand\b.*\b(?:h-?1b|visa|immigration|refugee)|h-?1b.*\bexpand|encounters|arrivals|admit\w*|amnesty|gold cards?|granted|lift\w*|citizenship for|reinstat\w*|downgrad\w*)", line)
+    soft = re.search(
+        r"\b(?:expand\b.*\b(?:h-?1b|visa|immigration|refugee)|h-?1b.*\bexpand|encounters|arrivals|admit\w*|amnesty|gold cards?|granted|lift\w*|citizenship for|reinstat\w*|downgrad\w*)",
+        line,
+    )
     value = -1 if soft else 1
     if re.search(r"\bend\b.*\b(?:travel ban|ban)\b", line):
         value = -1
@@ -307,7 +351,10 @@ def adoption(factor: str, line: str, reading: Reading) -> Verdict:
 
 def taxes(factor: str, line: str, reading: Reading) -> Verdict:
     """Higher taxes are more; cuts and relief are less."""
-    cut = re.search(r"\b(?:cuts?|decreas\w*|eliminat\w*|lower\w*|waive\w*|no tax|free|abolish\w*|exempt\w*|repeal\w*)\b|\bend (?:the )?income tax", line)
+    cut = re.search(
+        r"\b(?:cuts?|decreas\w*|eliminat\w*|lower\w*|waive\w*|no tax|free|abolish\w*|exempt\w*|repeal\w*)\b|\bend (?:the )?income tax",
+        line,
+    )
     value = -1 if cut else 1
     if grammar.is_range(line):
         return 0, "A range is neither."
@@ -318,14 +365,19 @@ def companies(factor: str, line: str, reading: Reading) -> Verdict:
     """A result above the line is more; words said on a call are neither."""
     if re.search(r"\b(?:say|says|mention\w*|said)\b", line):
         return 0, "Words said are neither."
-    return level(factor, line, reading) if not re.search(r"\bbeats?\b|\bmiss\b", line) else (
-        (-1, "A miss.") if re.search(r"\bmiss\b", line) else (1, "A beat.")
+    return (
+        level(factor, line, reading)
+        if not re.search(r"\bbeats?\b|\bmiss\b", line)
+        else ((-1, "A miss.") if re.search(r"\bmiss\b", line) else (1, "A beat."))
     )
 
 
 def listings(factor: str, line: str, reading: Reading) -> Verdict:
     """The listing happens; who leads it, its ticker and its sector are neither."""
-    if re.search(r"\b(?:underwrit\w*|lead left|ticker|sector|bank\w* .* public|which banks?|first\b.*\bor\b|or .* ipo first)\b", line):
+    if re.search(
+        r"\b(?:underwrit\w*|lead left|ticker|sector|bank\w* .* public|which banks?|first\b.*\bor\b|or .* ipo first)\b",
+        line,
+    ):
         return 0, "How it is done is neither."
     return happens(factor, line, reading)
 

@@ -99,9 +99,7 @@ class PhraseBook:
         else:
             self.always.append(phrase)
 
-    def find(
-        self, words: tuple[str, ...], tags: dict[str, set[str]], *, slug: str, venue: str
-    ) -> list[Phrase]:
+    def find(self, words: tuple[str, ...], tags: dict[str, set[str]], *, slug: str, venue: str) -> list[Phrase]:
         """Return every phrase that the text satisfies."""
         line = " " + " ".join(words) + " "
         bag = set(words)

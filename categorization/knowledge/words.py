@@ -22,7 +22,7 @@ def plain_text(text: str) -> str:
     return "".join(char for char in text if not unicodedata.combining(char)).lower()
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=4_096)
 def words_of(text: str) -> tuple[str, ...]:
     """Split plain text into words; "U.S." becomes "us", "men's" becomes "mens", a bar stays a word."""
     text = _abbreviation.sub(lambda found: found.group().replace(".", ""), plain_text(text))

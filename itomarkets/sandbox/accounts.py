@@ -60,6 +60,7 @@ class Accounts:
         return self._by_address.get(address.lower())
 
     def save(self, account: Account) -> None:
+        """Keep what a venue's side noted on an account."""
         self._store.save(account)
 
     @staticmethod

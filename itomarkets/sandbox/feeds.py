@@ -25,6 +25,9 @@ class Feed(Protocol):
     def series(self, venue: str) -> Sequence[SandboxSeries]:
         """Return the series of a venue."""
 
+    def one_series(self, venue: str, key: str) -> SandboxSeries | None:
+        """Return the series with this ticker or id."""
+
     def market(self, venue: str, key: str) -> SandboxMarket | None:
         """Return the market with this Kalshi ticker or Gamma id."""
 
@@ -157,6 +160,9 @@ class Catalogue:
 
     def series(self, venue: str) -> Sequence[SandboxSeries]:
         return list(self._series[venue].values())
+
+    def one_series(self, venue: str, key: str) -> SandboxSeries | None:
+        return self._series[venue].get(key)
 
     def market(self, venue: str, key: str) -> SandboxMarket | None:
         return self._by_key.get((venue, key))

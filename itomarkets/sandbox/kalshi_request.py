@@ -158,16 +158,18 @@ def cursor_after(position: int | None) -> str:
 class Body:
     """A JSON object sent by a client, read with limits."""
 
-    def __init__(self, raw: bytes | dict[str, Any], where: str = "") -> None:
+    def __init__(self, raw: Any, where: str = "") -> None:
         self._where = where
         if isinstance(raw, bytes):
             try:
-                raw = orjson.loads(raw or b"{}")
+                parsed = orjson.loads(raw or b"{}")
             except orjson.JSONDecodeError:
                 raise invalid("body", "a JSON object", raw[:40].decode(errors="replace")) from None
-        if not isinstance(raw, dict):
-            raise invalid(where + "body", "a JSON object", raw)
-        self._fields: Mapping[str, Any] = raw
+        else:
+            parsed = raw
+        if not isinstance(parsed, dict):
+            raise invalid(where + "body", "a JSON object", parsed)
+        self._fields: Mapping[str, Any] = parsed
 
     def text(self, name: str, choices: tuple[str, ...] = (), *, required: bool = False, longest: int = 256) -> str:
         value = self._fields.get(name)

@@ -21,7 +21,7 @@ class Template(NamedTuple):
     names: tuple[str, ...] = ()
     base: float = 0.0
     step: float = 0.0
-    count: int = 0
+    steps: int = 0
     shown: str = ""
 
 

@@ -376,12 +376,12 @@ class _Question:
         if template.kind == "ladder":
             middle = template.base + template.step * (draw % 5 - 2)
             tilt = (draw >> 8) % 100 / 100 - 0.5
-            for number in range(template.count):
-                strike = round(middle + template.step * (number - (template.count - 1) / 2), 4)
+            for number in range(template.steps):
+                strike = round(middle + template.step * (number - template.steps // 2), 4)
                 if strike <= 0:
                     continue
                 shown = template.shown.format(strike)
-                process = Between(hidden, tilt + 0.42 * (number - (template.count - 1) / 2))
+                process = Between(hidden, tilt + 0.42 * (number - (template.steps - 1) / 2))
                 yield f"T{strike:g}", self._fill(template.question, "", shown), f"Above {shown}", shown, strike, process
         elif template.kind == "pick":
             rivals = [Hidden(stable_hash(*self.identity, name), start, end) for name in template.names]

@@ -1,0 +1,61 @@
+"""The sandbox's program: both exchanges and the control under one ASGI application."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from . import control, kalshi, polymarket
+from .engine import World
+from .faults import FaultyConnections
+from .model import VENUES
+
+TICK_SECONDS = 1.0
+logger = logging.getLogger(__name__)
+
+
+def create_app(world: World, *, ticking: bool = True) -> FaultyConnections:
+    """Build the application around a world; with `ticking` it closes, crosses and settles by itself each second."""
+
+    async def health(request: Request) -> Response:
+        counts = {venue: len(world.feed.venue_markets(venue)) for venue in VENUES}
+        body = {"status": "ok", "now": world.now().isoformat(), "markets": counts}
+        return Response(orjson.dumps(body), media_type="application/json")
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        task = asyncio.create_task(_tick(world)) if ticking else None
+        yield
+        if task is not None:
+            task.cancel()
+        world.store.close()
+
+    inner = Starlette(lifespan=lifespan)
+    app = FaultyConnections(inner)
+    inner.router.routes.extend(
+        [
+            Route("/health", health),
+            Mount("/trade-api/v2", routes=kalshi.routes(world)),
+            Mount("/gamma", routes=polymarket.gamma_routes(world)),
+            Mount("/clob", routes=polymarket.clob_routes(world)),
+            Mount("/data", routes=polymarket.data_routes(world)),
+            Mount("/control", routes=control.routes(world, app)),
+        ]
+    )
+    return app
+
+
+async def _tick(world: World) -> None:
+    """Advance the world each second; one bad turn is logged and the next one tries again."""
+    while True:
+        try:
+            world.advance()
+        except Exception:
+            logger.exception("The sandbox could not advance")
+        await asyncio.sleep(TICK_SECONDS)

@@ -113,6 +113,8 @@ def quote_basket(
         if (leg := _leg_input(held, books.get(held.market.pk), is_buy=is_buy, now=now, warnings=warnings)) is not None
     }
     sides = [held for held in sides if held.market.pk in inputs]
+    if not sides:
+        raise QuoteRefused(" ".join(["There is no price to trade at now.", *warnings]))
     if is_buy:
         assert amount is not None
         sizer = size_by_units if chosen == Allocation.UNITS else size_by_weights

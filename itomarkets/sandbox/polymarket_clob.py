@@ -15,16 +15,12 @@ from starlette.routing import Route
 from .engine import BookSide, World
 from .model import ONE, POLYMARKET, YES, ZERO, SandboxMarket
 from .polymarket_auth import BUY, SELL
-from .polymarket_history import DAY, INTERVALS, MINUTE, interval_of, life_of, samples
+from .polymarket_history import points
 from .polymarket_wire import Query, Service, WireError, clob_page, iso, milliseconds, plain, read_json, route, unix
 
 BOOKS_A_CALL = 500
 HISTORIES_A_CALL = 20
 MARKETS_A_PAGE = 1000
-# Finest step of an interval in minutes, where the venue sets one.
-FINEST = {"1m": 10, "1w": 5, "max": 10, "all": 10}
-# A span longer than this must name its fidelity.
-UNNAMED_SPAN = 15 * DAY
 
 
 def routes(world: World) -> list[Route]:
@@ -363,7 +359,8 @@ class Clob(Service):
     async def history(self, request: Request) -> Any:
         query = Query(request, lambda error: WireError(400, error))
         return {
-            "history": self._history(
+            "history": points(
+                self.world,
                 query.text("market"),
                 query.seconds("startTs"),
                 query.seconds("endTs"),
@@ -384,35 +381,6 @@ class Clob(Service):
             raise WireError(400, "Invalid payload")
         start, end, fidelity = (None if value is None else int(value) for value in numbers.values())
         interval = str(body.get("interval") or "")
-        return {"history": {str(token): self._history(str(token), start, end, interval, fidelity) for token in tokens}}
-
-    def _history(
-        self, token_id: str, start: int | None, end: int | None, interval: str, fidelity: int | None
-    ) -> list[dict[str, Any]]:
-        """Return the points of an interval, or between two times; `fidelity` is minutes."""
-        if not token_id:
-            raise WireError(400, "invalid filters: 'market' is required")
-        found = self.feed.by_token(token_id)
-        if found is None:
-            return []
-        market, token = found
-        now = self.world.now()
-        if interval and (start is not None or end is not None):
-            raise WireError(400, "invalid filters: 'interval' cannot be combined with 'startTs' and 'endTs'")
-        if interval:
-            if interval not in INTERVALS:
-                raise WireError(400, "invalid filters: 'interval' is invalid")
-            finest = FINEST.get(interval, 1)
-            if fidelity is not None and fidelity < finest:
-                raise WireError(400, f"invalid filters: minimum 'fidelity' for '{interval}' range is {finest}")
-            span, minutes = interval_of(market, interval, now), fidelity or finest
-        else:
-            if start is None:
-                raise WireError(400, "invalid filters: 'startTs' and 'endTs' or 'interval' are required")
-            span = life_of(market, now).clipped(start, None if end is None else end + 1)
-            if fidelity is None and span.end - span.start > UNNAMED_SPAN:
-                raise WireError(400, "invalid filters: 'startTs' and 'endTs' interval is too long")
-            minutes = fidelity or 1
-        return [
-            {"t": second, "p": price} for second, price in samples(self.world, market, token, span, minutes * MINUTE)
-        ]
+        return {
+            "history": {str(token): points(self.world, str(token), start, end, interval, fidelity) for token in tokens}
+        }

@@ -11,8 +11,6 @@ from .engine import World
 from .feeds import after_ordinal
 from .model import POLYMARKET, SandboxEvent, SandboxMarket
 from .polymarket_objects import (
-    changed_at,
-    event_changed_at,
     event_object,
     market_object,
     markets_of,
@@ -22,14 +20,13 @@ from .polymarket_objects import (
     tag_labels,
     tag_object,
 )
+from .polymarket_sorting import sort_field
 from .polymarket_wire import Query, Service, WireError, decode_cursor, encode_cursor, invalid, route
 
 EVENTS_A_PAGE, MARKETS_A_PAGE, DEFAULT_PAGE = 500, 100, 20
 TAGS_A_PAGE, SERIES_A_PAGE = 100, 50
 # Offset listings end here; behind it the venue says 422.
 OFFSET_LIMIT = 2000
-
-Entry = SandboxEvent | SandboxMarket
 
 
 def routes(world: World) -> list[Route]:
@@ -372,72 +369,15 @@ class Gamma(Service):
 
     def _order_key(self, name: str, now: datetime) -> Callable[[Any], Any]:
         """Return what a listing sorts by for a JSON field name of Gamma's, camelCase or snake_case."""
-        field = _camel(name)
-        if field in _ORDERS:
-            read = _ORDERS[field]
-            return lambda row: read(self.world, row, now)
-        raise invalid("order fields are not valid")
+        read = sort_field(name)
+        if read is None:
+            raise invalid("order fields are not valid")
+        return lambda row: read(self.world, row, now)
 
     @staticmethod
     def _slice(query: Query, rows: Sequence[Any], most: int) -> Sequence[Any]:
         offset = query.whole("offset", 0)
         return rows[offset : offset + query.whole("limit", most, most=most)]
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
-
-
-def _markets(world: World, row: Entry) -> list[SandboxMarket]:
-    return markets_of(world, row) if isinstance(row, SandboxEvent) else [row]
-
-
-def _updated(world: World, row: Entry, now: datetime) -> datetime:
-    if isinstance(row, SandboxEvent):
-        return event_changed_at(row, markets_of(world, row), now)
-    return changed_at(row, now)
-
-
-def _liquidity(world: World, row: Entry, now: datetime) -> int:
-    live = (market for market in _markets(world, row) if now < market.settle_at)
-    return sum(4 * (top.bid_size + top.ask_size) for top in (world.top(market, now) for market in live))
-
-
-def _volume(world: World, row: Entry, now: datetime) -> int:
-    return sum(market.volume for market in _markets(world, row))
-
-
-def _volume_as_text(world: World, row: Entry, now: datetime) -> Any:
-    """A market's `volume` is text at the venue and sorts like text; an event's is a number."""
-    volume = _volume(world, row, now)
-    return volume if isinstance(row, SandboxEvent) else str(volume)
-
-
-def _liquidity_as_text(world: World, row: Entry, now: datetime) -> Any:
-    liquidity = _liquidity(world, row, now)
-    return liquidity if isinstance(row, SandboxEvent) else str(liquidity)
-
-
-_ORDERS: dict[str, Callable[[World, Any, datetime], Any]] = {
-    "id": lambda world, row, now: (len(row.key), row.key),
-    "slug": lambda world, row, now: row.slug,
-    "ticker": lambda world, row, now: row.slug,
-    "title": lambda world, row, now: row.title,
-    "question": lambda world, row, now: row.title,
-    "startDate": lambda world, row, now: min((market.open_at for market in _markets(world, row)), default=now),
-    "createdAt": lambda world, row, now: min((market.open_at for market in _markets(world, row)), default=now),
-    "endDate": lambda world, row, now: max((market.close_at for market in _markets(world, row)), default=now),
-    "closedTime": lambda world, row, now: max((market.settle_at for market in _markets(world, row)), default=now),
-    "updatedAt": _updated,
-    "volume": _volume_as_text,
-    "volumeNum": _volume,
-    "volumeClob": _volume,
-    "volume24hr": lambda world, row, now: sum(market.volume_24h for market in _markets(world, row)),
-    "liquidity": _liquidity_as_text,
-    "liquidityNum": _liquidity,
-    "liquidityClob": _liquidity,
-}
 
 
 def _behind(rows: Sequence[Any], ordinal: int) -> Iterator[Any]:

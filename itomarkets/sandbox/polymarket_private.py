@@ -295,11 +295,11 @@ class Private(Service):
     def _state(self, fill: Fill) -> tuple[str, datetime]:
         """Return a trade's state and since when: it settles with the run's time.
 
-        Where that stands still, trades settle with the machine's, or nothing would ever be final.
+        Where that stands still, they settle with the machine's from the first look, or nothing would ever be final.
         """
-        run_age = (self.world.now() - fill.at).total_seconds()
-        seen = self._seen.setdefault(fill.trade_id, time.monotonic() - max(0.0, run_age))
-        age = max(run_age, time.monotonic() - seen)
+        age = (self.world.now() - fill.at).total_seconds()
+        if age < CONFIRMED_AFTER:
+            age = max(age, time.monotonic() - self._seen.setdefault(fill.trade_id, time.monotonic()))
         if age >= CONFIRMED_AFTER:
             return "CONFIRMED", fill.at + timedelta(seconds=CONFIRMED_AFTER)
         if age >= MINED_AFTER:

@@ -174,8 +174,11 @@ class Query:
         value = self._query.get(name)
         if value is None or value == "":
             return None
+        text = value.replace("Z", "+00:00")
+        if "T" in text:
+            text = text.replace(" ", "+")  # a plus that came unescaped
         try:
-            moment = datetime.fromisoformat(value.replace("Z", "+00:00").replace(" ", "+"))
+            moment = datetime.fromisoformat(text)
         except ValueError as error:
             raise self._refuse(f"{name} is {value!r}; expected a time like 2026-08-01T00:00:00Z") from error
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -113,7 +113,10 @@ def _page(
     filters = MarketFilters.of(request.GET)
     return {
         **_results(filters, now),
-        **_draft(request, draft, now, errors=errors, suggest=suggest),
+        **_draft(request, draft, now, errors=errors),
+        "suggest": suggest or SuggestionForm(),
+        "suggestion_types": Suggestion.Type.choices,
+        "targets": Basket.objects.filter(kind=Basket.Kind.SYSTEM, is_active=True).order_by("name"),
         "filters": filters,
         "venues": Venue.choices,
         "themes": Theme.objects.all(),
@@ -157,7 +160,6 @@ def _draft(
     now: datetime,
     *,
     errors: list[str] | None = None,
-    suggest: SuggestionForm | None = None,
 ) -> dict[str, Any]:
     markets = Market.objects.select_related("event", "quote").in_bulk(draft.market_ids)
     legs = []
@@ -187,9 +189,6 @@ def _draft(
         "preview_lines": _preview_lines(shown),
         "conflicts": list(shown.conflicts) if shown else [],
         "errors": errors or [],
-        "suggest": suggest or SuggestionForm(),
-        "suggestion_types": Suggestion.Type.choices,
-        "targets": Basket.objects.filter(kind=Basket.Kind.SYSTEM, is_active=True).order_by("name") if legs else [],
         "back": _query(request.POST.get("back", "") if request.method == "POST" else request.GET.urlencode()),
     }
 

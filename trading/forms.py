@@ -25,6 +25,8 @@ POLICY_WORDS = {
     Trade.Policy.HOLD_AND_ASK.value: "If a leg fails, the rest waits for your decision.",
 }
 
+SALE_WORDS = "Every leg is tried; what nobody buys at its limit stays with you."
+
 
 class TicketError(ValueError):
     """The ticket cannot be read; the text says what was expected."""

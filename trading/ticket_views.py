@@ -20,8 +20,8 @@ from baskets.reading import chart_series, visible_to
 from baskets.views import SPANS
 from itomarkets.lib import clock
 from itomarkets.lib.venues import VenueError
-from trading.forms import ALLOCATIONS, POLICIES, POLICY_WORDS, Ticket, TicketError, quote_id_of
-from trading.models import TicketQuote
+from trading.forms import ALLOCATIONS, POLICIES, POLICY_WORDS, SALE_WORDS, Ticket, TicketError, quote_id_of
+from trading.models import Position, TicketQuote
 from trading.modes import mode_of
 from trading.placing import TradeRefused, confirm_trade
 from trading.planning import QuotedLeg
@@ -86,7 +86,8 @@ def ticket_quote(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def position_close(request: HttpRequest, slug: str) -> HttpResponse:
     """Quote the sale of all that a person holds of one side of a basket."""
-    basket = get_object_or_404(Basket, slug=slug, positions__account__user=request.user, positions__count__gt=0)
+    held = Position.objects.filter(account__user=request.user, count__gt=0).values("basket")
+    basket = get_object_or_404(Basket, slug=slug, pk__in=held)
     ticket = Ticket.of(request.POST, basket)
     context = _quote(request, basket, ticket, clock.now(), action="sell")
     context["basket"] = basket
@@ -121,7 +122,7 @@ def quote_context(quote: TicketQuote, ticket: Ticket, now: datetime) -> dict[str
         "is_sale": quote.action == "sell",
         "seconds_left": max(int((quote.expires_at - now).total_seconds()), 0),
         "idempotency_key": uuid4().hex,
-        "policy_says": POLICY_WORDS[ticket.policy],
+        "policy_says": SALE_WORDS if quote.action == "sell" else POLICY_WORDS[ticket.policy],
     }
 
 

@@ -21,8 +21,7 @@ function write(leg, units) {
   if (leg.slider) leg.slider.value = text;
 }
 
-function rebalance(form, moved) {
-  const legs = legsOf(form);
+function rebalance(legs, moved, form) {
   const fixed = legs.filter((leg) => leg !== moved && leg.lock?.checked);
   const free = legs.filter((leg) => leg !== moved && !leg.lock?.checked);
   const room = UNITS - fixed.reduce((sum, leg) => sum + read(leg), 0);
@@ -58,6 +57,8 @@ document.addEventListener("change", (event) => {
 
 function move(row) {
   const form = row.closest("form");
-  const leg = legsOf(form).find((each) => each.number === row.querySelector("[data-weight]"));
-  if (leg) rebalance(form, leg);
+  const legs = legsOf(form);
+  const number = row.querySelector("[data-weight]");
+  const leg = legs.find((each) => each.number === number);
+  if (leg) rebalance(legs, leg, form);
 }

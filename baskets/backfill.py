@@ -158,11 +158,12 @@ def _versions(basket: Basket) -> list[_Version]:
         )
     ):
         legs.setdefault(row[0], []).append(_PastLeg(*row[1:]))
-    rows: Any = Composition.objects.filter(basket=basket).order_by("version")
-    return [
-        _Version(*row[:5], tuple(legs.get(row[0], ())))
-        for row in rows.values_list("pk", "effective_at", scaled("cash"), scaled("divisor"), scaled("divisor_net"))
-    ]
+    rows: Iterable[Any] = (
+        Composition.objects.filter(basket=basket)
+        .order_by("version")
+        .values_list("pk", "effective_at", scaled("cash"), scaled("divisor"), scaled("divisor_net"))
+    )
+    return [_Version(*row[:5], tuple(legs.get(row[0], ()))) for row in rows]
 
 
 def _live_days(basket: Basket, *, start: datetime, end: datetime) -> dict[datetime, list[object]]:

@@ -105,9 +105,9 @@ def chart_series(basket: Basket, *, span: str, now: datetime) -> ChartSeries:
 
 
 def _is_gap(before: datetime, after: datetime, step: timedelta) -> bool:
-    """Tell whether more than one and a half steps lie between two fixings.
+    """Tell whether clearly more than one step lies between two fixings.
 
     Fixings of the minute begin somewhere inside a day: up to a day after the last one that is known by its end only.
     """
     is_day_end = (before.hour, before.minute, before.second) == (0, 0, 0)
-    return after - before > (max(step, DAY) if is_day_end else step) * 3 / 2
+    return after - before > (max(step, DAY) if is_day_end else step) * 5 / 4

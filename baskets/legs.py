@@ -146,8 +146,8 @@ def held_legs(*, basket_ids: Iterable[int] | None = None) -> Iterator[HeldLeg]:
         "last_mark__at",
         *book_columns("market__"),
     ]
-    row: Any
-    for row in rows.values_list(*columns).iterator(chunk_size=5_000):
+    found: Iterable[Any] = rows.values_list(*columns).iterator(chunk_size=5_000)
+    for row in found:
         yield HeldLeg(*row[:12], BookRow(*row[12:]))
 
 

@@ -15,7 +15,7 @@ from baskets.eligibility import Candidate, count_reasons, quoted_reasons, state_
 from baskets.fixing import Fixing, fix_baskets
 from baskets.importance import write_importance
 from baskets.legs import HeldLeg, books_of, held_legs
-from baskets.method import Method, method_of
+from baskets.method import Method, RuleError, method_of
 from baskets.models import Basket, Composition
 from baskets.triggers import FIRST, label_triggers, override_triggers, schedule_triggers, value_triggers
 from baskets.weights import capped_weights, equal_parts, liquidity_parts
@@ -128,7 +128,12 @@ def rebuild_baskets(
     """Rebuild those of the system baskets that have a trigger (all of them, if `because` says why)."""
     say = progress or (lambda text: None)
     fixings = {fixing.basket_id: fixing for fixing in fix_baskets(held_legs(basket_ids=[b.pk for b in baskets]), now)}
-    plans = [_plan(basket, fixings.get(basket.pk), now=now, because=because) for basket in baskets]
+    plans, lines = [], []
+    for basket in baskets:
+        try:
+            plans.append(_plan(basket, fixings.get(basket.pk), now=now, because=because))
+        except RuleError as error:
+            lines.append(BasketLine(basket.slug, 0, 0, False, f"not looked at: {error}"))
     due = [plan for plan in plans if plan.triggers]
     wanted: set[int] = set()
     for plan in due:
@@ -141,7 +146,7 @@ def rebuild_baskets(
         wanted |= {c.market_id for c in (*plan.candidates, *plan.pinned)} | plan.held.keys()
     say(f"{len(due)} of {len(plans)} baskets to look at; quotes for {len(wanted)} markets")
     quotes = refresh(sorted(wanted), now) if wanted else ""
-    lines = [
+    lines += [
         BasketLine(plan.basket.slug, len(plan.held), 0, False, "nothing to do") for plan in plans if not plan.triggers
     ]
     for plan in due:

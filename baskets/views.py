@@ -12,7 +12,7 @@ from baskets import suggestions
 from baskets.editing import delete_custom_basket
 from baskets.forms import KINDS, SORTS, ListFilters, sort_rows
 from baskets.models import Basket, Constituent, Suggestion
-from baskets.reading import basket_detail, basket_rows, chart_series, visible_to
+from baskets.reading import basket_rows, chart_series, visible_to
 from categorization.explain import explain_market
 from itomarkets.lib import clock
 from markets.models import Market, PricePoint
@@ -33,9 +33,10 @@ def landing(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"shown": shown, "market_count": Market.objects.filter(status="open").count()}
     if shown is not None:
         basket = visible_to(request.user).get(slug=shown.slug)
-        legs = basket_detail(basket, now=now).legs
-        context["legs"] = legs[:LANDING_LEGS]
-        context["more_legs"] = max(len(legs) - LANDING_LEGS, 0)
+        heaviest = sorted(shown.value.legs, key=lambda leg: -leg.weight)[:LANDING_LEGS] if shown.value else []
+        markets = Market.objects.select_related("event").in_bulk([leg.market_id for leg in heaviest])
+        context["legs"] = [(leg, markets[leg.market_id]) for leg in heaviest]
+        context["more_legs"] = max(shown.legs - LANDING_LEGS, 0)
         series = chart_series(basket, span="6m", now=now)
         context["chart_times"] = [point.at for point in series.points]
         context["chart_values"] = [point.gauge for point in series.points]

@@ -129,7 +129,7 @@ class Command(BaseCommand):
             backfill_history(baskets=None, days=days, now=clock.now(), progress=self._say)
         refresh_quotes(now=clock.now())
         report = record_prices(now=clock.now())
-        self._say(f"recorded the prices of {report.written} baskets")
+        self._say(f"recorded the prices of {report.recorded} baskets")
 
 
 def _as_interrupt(number: int, frame: Any) -> None:

@@ -27,6 +27,7 @@ from trading.planning import (
 )
 
 D = Decimal
+Sizer = Callable[[list[LegInput], Decimal], dict[int, Decimal]]
 CENTS = PriceGrid.from_ranges([])
 DECI = PriceGrid.from_ranges([{"start": "0", "end": "1", "step": "0.001"}])
 TAPERED = PriceGrid.from_ranges(
@@ -183,9 +184,7 @@ def test_weights_split_the_money() -> None:
 
 
 @pytest.mark.parametrize("sizer", [size_by_units, size_by_weights])
-def test_a_leg_under_its_minimum_is_left_out_and_its_money_goes_to_the_others(
-    sizer: Callable[[list[LegInput], Decimal], dict[int, Decimal]],
-) -> None:
+def test_a_leg_under_its_minimum_is_left_out_and_its_money_goes_to_the_others(sizer: Sizer) -> None:
     legs = [
         make_leg(1, ladder(("0.40", "10000")), weight="0.99", units="99"),
         make_leg(2, ladder(("0.40", "10000")), weight="0.01", units="1", minimum="5"),

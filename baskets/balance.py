@@ -18,6 +18,9 @@ def balance(weights: Mapping[int, int], *, fixed: Collection[int] = ()) -> dict[
     """
     if not weights:
         return {}
+    if sum(weights.values()) == WHOLE and min(weights.values()) > 0:
+        # Whole already: scaling again would move weights that nobody touched.
+        return dict(weights)
     if len(weights) > WHOLE:
         raise ValueError(f"expected at most {WHOLE} legs, found {len(weights)}")
     kept = {key: max(weights[key], 1) for key in weights if key in fixed}

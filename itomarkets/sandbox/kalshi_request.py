@@ -2,9 +2,10 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ from .engine import Refused
 from .model import ONE, ZERO
 from .store import Account
 
+DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256().digest_size)
 # The engine's codes in Kalshi's words (venues/kalshi.md section 12): HTTP status, code.
 REFUSALS: dict[str, tuple[int, str]] = {
@@ -200,16 +202,12 @@ class Body:
     def decimal(self, name: str, places: int) -> Decimal:
         """Read a decimal string with up to so many places, more than 0. A JSON number is refused, as the venue does."""
         value = self._fields.get(name)
-        expected = f"a decimal string with up to {places} places"
-        if not isinstance(value, str) or len(value) > 32:
+        expected = f"a decimal string above 0 with up to {places} places"
+        if not isinstance(value, str) or not DECIMAL.fullmatch(value):
             raise invalid(self._where + name, expected, value)
-        try:
-            number = Decimal(value)
-        except InvalidOperation:
-            raise invalid(self._where + name, expected, value) from None
-        exponent = number.as_tuple().exponent
-        if not isinstance(exponent, int) or number != number.quantize(ONE.scaleb(-places)) or number <= ZERO:
-            raise invalid(self._where + name, expected + ", above 0", value)
+        number = Decimal(value)
+        if number != number.quantize(ONE.scaleb(-places)) or number <= ZERO:
+            raise invalid(self._where + name, expected, value)
         return number
 
     def objects(self, name: str, most: int) -> list[Any]:

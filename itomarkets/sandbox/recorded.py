@@ -103,7 +103,7 @@ class RecordedFeed(Catalogue):
     def _load_kalshi(self, rows: list[dict[str, Any]]) -> None:
         raw_series = {raw["ticker"]: raw for raw in self._lines("kalshi_series.jsonl.gz")}
         raw_events = {raw["event_ticker"]: raw for raw in self._lines("kalshi_events.jsonl.gz")}
-        raw_markets = {raw["ticker"]: raw for raw in self._lines("kalshi_markets.jsonl.gz")}
+        raw_markets = {raw["ticker"]: _repaired(raw) for raw in self._lines("kalshi_markets.jsonl.gz")}
         taken = {row["key"] for row in rows}
         grouped: dict[str, list[tuple[dict[str, Any], str]]] = {}
         for row in rows:
@@ -377,6 +377,14 @@ def _event_of(ticker: str) -> str:
     """Guess the event of a ticker that no recorded object explains: what stands before its last part."""
     head, _, tail = ticker.rpartition("-")
     return head if head and tail else ticker
+
+
+def _repaired(raw: dict[str, Any]) -> dict[str, Any]:
+    """Undo what some recorders did to a market: an object of strikes written as a list of pairs."""
+    strike = raw.get("custom_strike")
+    if isinstance(strike, list):
+        raw["custom_strike"] = dict(strike)
+    return raw
 
 
 def _kalshi_series(

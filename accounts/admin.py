@@ -29,7 +29,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
     list_filter = ["environment", "revoked"]
     list_select_related = ["user"]
     search_fields = ["prefix", "name", "user__username"]
-    fields = [
+    fields = FIELDS = (
         "shown_prefix",
         "name",
         "user",
@@ -42,13 +42,13 @@ class ApiKeyAdmin(admin.ModelAdmin):
         "use_count",
         "last_used_at",
         "created",
-    ]
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         editable = {"rate_limit_per_hour"}
         if obj is not None and not obj.revoked:
             editable.add("revoked")
-        return [name for name in self.fields if name not in editable]  # type: ignore[union-attr]
+        return [name for name in self.FIELDS if name not in editable]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.api_keys import KeyRefused, create_key, revoke_key
 from accounts.forms import ApiKeyForm
 from accounts.models import ApiKey
+from accounts.people import person_of
 from accounts.stepup import needs_step_up
 from itomarkets.lib import clock
 
@@ -29,7 +30,7 @@ def developer(request: HttpRequest) -> HttpResponse:
                 raise ReauthenticationRequired()
             try:
                 created = create_key(
-                    user=request.user,  # type: ignore[arg-type]
+                    user=person_of(request),
                     name=values["name"],
                     scopes=values["scopes"],
                     environment=values["environment"],
@@ -43,7 +44,7 @@ def developer(request: HttpRequest) -> HttpResponse:
                 form, secret, status = ApiKeyForm(), created.secret, 201
         if not secret:
             status = 422
-    keys = list(ApiKey.objects.filter(user=request.user))  # type: ignore[misc]
+    keys = list(ApiKey.objects.filter(user=person_of(request)))
     context = {
         "form": form,
         "secret": secret,
@@ -58,7 +59,7 @@ def developer(request: HttpRequest) -> HttpResponse:
 def developer_revoke(request: HttpRequest, prefix: str) -> HttpResponse:
     try:
         row = revoke_key(
-            user=request.user,  # type: ignore[arg-type]
+            user=person_of(request),
             prefix=prefix,
             now=clock.now(),
             request_id=getattr(request, "request_id", ""),

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.people import person_of
 from baskets import suggestions
 from baskets.draft_session import Draft, apply_step, clear_draft, load_draft, posted_draft, store_draft
 from baskets.drafts import LegDraft, preview
@@ -78,7 +79,7 @@ def builder_save(request: HttpRequest) -> HttpResponse:
     if request.POST.get("intent") != "suggest":
         try:
             basket = create_custom_basket(
-                user=request.user, name=draft.name, description=draft.description, legs=legs, now=now
+                user=person_of(request), name=draft.name, description=draft.description, legs=legs, now=now
             )
         except EditRefused as error:
             return render(request, "baskets/builder.html", _page(request, draft, errors=[str(error)]), status=422)
@@ -89,7 +90,7 @@ def builder_save(request: HttpRequest) -> HttpResponse:
     target = Basket.objects.filter(pk=wish.basket, kind=Basket.Kind.SYSTEM).first() if wish.basket else None
     try:
         suggestions.submit(
-            user=request.user,
+            user=person_of(request),
             type=wish.type,
             basket=None if wish.type == Suggestion.Type.NEW else target,
             name=draft.name,
@@ -140,7 +141,7 @@ def _results(filters: MarketFilters, now: datetime) -> dict[str, Any]:
     groups: dict[tuple[str, int], EventGroup] = {}
     for market in hits[:MOST_HITS]:
         key = ("event", market.event_id) if market.event_id else ("market", market.pk)
-        title = (market.event.title if market.event_id else "") or market.title
+        title = (market.event.title if market.event else "") or market.title
         group = groups.setdefault(key, EventGroup(title, market.close_at, Decimal(0)))
         group.volume += market.volume or 0
         if len(group.markets) >= MOST_IN_EVENT:

@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.people import person_of
 from baskets import suggestions
 from baskets.editing import delete_custom_basket
 from baskets.forms import KINDS, SORTS, ListFilters, sort_rows
@@ -185,9 +186,9 @@ def _holders(market: Market, user: Any) -> list[dict[str, Any]]:
 @login_required
 @require_POST
 def basket_delete(request: HttpRequest, slug: str) -> HttpResponse:
-    basket = get_object_or_404(Basket, slug=slug, owner=request.user)
+    basket = get_object_or_404(Basket, slug=slug, owner=person_of(request))
     name = basket.name
-    delete_custom_basket(user=request.user, basket=basket, now=clock.now())
+    delete_custom_basket(user=person_of(request), basket=basket, now=clock.now())
     messages.success(request, f"“{name}” is deleted. Positions that you bought with it stay in your portfolio.")
     return redirect("basket-list")
 
@@ -195,18 +196,18 @@ def basket_delete(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @require_safe
 def suggestion_list(request: HttpRequest) -> HttpResponse:
-    rows = Suggestion.objects.filter(user=request.user).select_related("basket", "result")[:100]
+    rows = Suggestion.objects.filter(user=person_of(request)).select_related("basket", "result")[:100]
     return render(request, "baskets/suggestions.html", {"suggestions": rows})
 
 
 @login_required
 @require_POST
 def suggestion_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
-    suggestion = Suggestion.objects.filter(user=request.user, pk=pk).first()
+    suggestion = Suggestion.objects.filter(user=person_of(request), pk=pk).first()
     if suggestion is None:
         raise Http404
     try:
-        suggestions.withdraw(suggestion=suggestion, user=request.user, now=clock.now())
+        suggestions.withdraw(suggestion=suggestion, user=person_of(request), now=clock.now())
     except suggestions.SuggestionRefused as error:
         messages.error(request, str(error))
     else:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.forms import ProfileForm
 from accounts.models import ApiKey
+from accounts.people import person_of
 from itomarkets.lib import clock
 from itomarkets.lib.venues import VenueError
 from trading.accounts import AccountRefused, connect_sandbox_accounts
@@ -29,7 +30,7 @@ MODE_CHOICES = (
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
-    user: Any = request.user
+    user = person_of(request)
     initial = {"first_name": user.first_name, "last_name": user.last_name}
     form = ProfileForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
@@ -69,7 +70,7 @@ def _modes(accounts: list[VenueAccount]) -> list[dict[str, Any]]:
 @require_POST
 def mode_switch(request: HttpRequest) -> HttpResponse:
     try:
-        mode = choose_mode(request.session, user=request.user, mode=request.POST.get("mode", ""))
+        mode = choose_mode(request.session, user=person_of(request), mode=request.POST.get("mode", ""))
     except ModeRefused as error:
         messages.error(request, str(error))
     else:
@@ -84,7 +85,7 @@ def sandbox_connect(request: HttpRequest) -> HttpResponse:
         messages.error(request, "This installation talks to the real exchanges; it has no sandbox to connect to.")
         return redirect("profile")
     try:
-        connect_sandbox_accounts(request.user, now=clock.now())  # type: ignore[arg-type]
+        connect_sandbox_accounts(person_of(request), now=clock.now())
     except (VenueError, AccountRefused) as error:
         messages.error(request, f"The sandbox accounts could not be connected: {error}")
     else:

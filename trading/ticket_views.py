@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.people import person_of
 from baskets.models import Basket
 from baskets.reading import basket_detail as read_basket
 from baskets.reading import chart_series, visible_to
@@ -86,7 +87,7 @@ def ticket_quote(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def position_close(request: HttpRequest, slug: str) -> HttpResponse:
     """Quote the sale of all that a person holds of one side of a basket."""
-    held = Position.objects.filter(account__user=request.user, count__gt=0).values("basket")
+    held = Position.objects.filter(account__user=person_of(request), count__gt=0).values("basket")
     basket = get_object_or_404(Basket, slug=slug, pk__in=held)
     ticket = Ticket.of(request.POST, basket)
     context = _quote(request, basket, ticket, clock.now(), action="sell")
@@ -97,7 +98,7 @@ def position_close(request: HttpRequest, slug: str) -> HttpResponse:
 def _quote(request: HttpRequest, basket: Basket, ticket: Ticket, now: datetime, *, action: str) -> dict[str, Any]:
     try:
         quote = quote_basket(
-            user=request.user,
+            user=person_of(request),
             basket=basket,
             side=ticket.side,
             amount=ticket.dollars() if action == "buy" else None,
@@ -135,12 +136,12 @@ def trade_confirm(request: HttpRequest) -> HttpResponse:
     except TicketError as error:
         messages.error(request, str(error))
         return redirect("basket-list")
-    quote = TicketQuote.objects.filter(pk=quote_id, user=request.user).select_related("basket").first()
+    quote = TicketQuote.objects.filter(pk=quote_id, user=person_of(request)).select_related("basket").first()
     if quote is None:
         raise Http404
     try:
         trade = confirm_trade(
-            user=request.user,
+            user=person_of(request),
             quote_id=quote_id,
             idempotency_key=request.POST.get("idempotency_key", ""),
             policy=Ticket.of(request.POST, quote.basket).policy,

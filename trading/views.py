@@ -10,8 +10,10 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.people import person_of
 from baskets.reading import basket_rows
 from itomarkets.lib import clock
+from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import Venue
 from trading.models import OrderEvent, Position, Trade
 from trading.modes import mode_of
@@ -27,22 +29,22 @@ PAGE_SIZE = 25
 @login_required
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
-    now, mode = clock.now(), mode_of(request.session)
-    rows = list(basket_rows(user=request.user, now=now))
-    moved = sorted((row for row in rows if row.change_day is not None), key=lambda row: -abs(row.change_day))
-    portfolio = portfolio_of(request.user, mode=mode, now=now)
+    user, now, mode = person_of(request), clock.now(), mode_of(request.session)
+    rows = list(basket_rows(user=user, now=now))
+    moved = sorted((row for row in rows if row.change_day is not None), key=lambda row: -abs(row.change_day or ZERO))
+    portfolio = portfolio_of(user, mode=mode, now=now)
     closings = (
-        Position.objects.filter(account__user=request.user, account__mode=mode, count__gt=0, market__close_at__gt=now)
+        Position.objects.filter(account__user=user, account__mode=mode, count__gt=0, market__close_at__gt=now)
         .select_related("market__event")
         .order_by("market__close_at")[:CLOSINGS]
     )
-    name = request.user.first_name or request.user.username  # type: ignore[union-attr]
+    name = user.first_name or user.username
     context = {
         "greeting": f"Hello, {name}",
         "portfolio": portfolio,
         "movers": (moved or rows)[:MOVERS],
         "mine": [row for row in rows if row.is_own],
-        "trades": Trade.objects.filter(user=request.user, mode=mode).select_related("basket")[:TRADES_SHOWN],
+        "trades": Trade.objects.filter(user=user, mode=mode).select_related("basket")[:TRADES_SHOWN],
         "closings": closings,
     }
     return render(request, "trading/dashboard.html", context)
@@ -51,14 +53,14 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def portfolio(request: HttpRequest) -> HttpResponse:
-    found = portfolio_of(request.user, mode=mode_of(request.session), now=clock.now())
+    found = portfolio_of(person_of(request), mode=mode_of(request.session), now=clock.now())
     return render(request, "trading/portfolio.html", {"portfolio": found})
 
 
 @login_required
 @require_safe
 def trade_list(request: HttpRequest) -> HttpResponse:
-    trades = Trade.objects.filter(user=request.user, mode=mode_of(request.session)).select_related("basket")
+    trades = Trade.objects.filter(user=person_of(request), mode=mode_of(request.session)).select_related("basket")
     page = Paginator(trades, PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "trading/trades.html", {"page": page})
 
@@ -82,7 +84,7 @@ def trade_progress_part(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _trade(request: HttpRequest, pk: UUID) -> Trade:
-    return get_object_or_404(Trade.objects.select_related("basket"), pk=pk, user=request.user)
+    return get_object_or_404(Trade.objects.select_related("basket"), pk=pk, user=person_of(request))
 
 
 def progress_context(trade: Trade) -> dict[str, Any]:

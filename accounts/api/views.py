@@ -1,7 +1,7 @@
 """Keys, for our own pages: a session and CSRF, never a key, may mint a key."""
 
 from rest_framework import status
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,13 +11,12 @@ from accounts.api.authentication import PageSessionAuthentication
 from accounts.api.serializers import ApiKeySerializer, NewKeySerializer
 from accounts.api_keys import KeyRefused, create_key, revoke_key
 from accounts.models import ApiKey
+from accounts.people import person_of
 from accounts.stepup import needs_step_up
 from itomarkets.lib import clock
-from itomarkets.lib.api_errors import Conflict
 
 
-class StepUpNeeded(Conflict):
-    status_code = status.HTTP_403_FORBIDDEN
+class StepUpNeeded(PermissionDenied):
     default_code = "step_up_needed"
     default_detail = (
         "A key that may trade needs a fresh sign-in: confirm it is you at /account/reauthenticate, then ask again."
@@ -29,7 +28,7 @@ class ApiKeyList(APIView):
     permission_classes = [IsAuthenticated]
 
     def get(self, request: Request) -> Response:
-        rows = ApiKey.objects.filter(user=request.user)
+        rows = ApiKey.objects.filter(user=person_of(request))
         return Response({"results": ApiKeySerializer(rows, many=True).data})
 
     def post(self, request: Request) -> Response:
@@ -40,7 +39,7 @@ class ApiKeyList(APIView):
             raise StepUpNeeded()
         try:
             created = create_key(
-                user=request.user,
+                user=person_of(request),
                 now=clock.now(),
                 request_id=getattr(request, "request_id", ""),
                 **values,
@@ -57,7 +56,9 @@ class ApiKeyDetail(APIView):
 
     def delete(self, request: Request, prefix: str) -> Response:
         try:
-            revoke_key(user=request.user, prefix=prefix, now=clock.now(), request_id=getattr(request, "request_id", ""))
+            revoke_key(
+                user=person_of(request), prefix=prefix, now=clock.now(), request_id=getattr(request, "request_id", "")
+            )
         except ApiKey.DoesNotExist as error:
             raise NotFound() from error
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import F, Q
@@ -18,6 +18,8 @@ from markets.models import Market
 DIRECTIONS = {1: "YES means more", -1: "YES means less", 0: "YES is neither more nor less"}
 # Where a venue gives no volume of the day, a month's even share of all volume stands in.
 DAYS_OF_VOLUME = Decimal(30)
+SEASON = timedelta(days=90)
+MOST_SEASONS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ COLUMNS = (
     "classification__factor__sign",
     "classification__direction",
     "classification__factor__theme__up",
+    "open_at",
 )
 
 
@@ -75,7 +78,7 @@ def theme_candidates(theme: Theme, *, now: datetime, method: Method) -> tuple[li
     )
     found, refused = [], {}
     for row in rows.values_list(*COLUMNS).iterator(chunk_size=5_000):
-        candidate = _candidate(row)
+        candidate = _candidate(row, now)
         if candidate is None:
             refused[row[0]] = ["does not point along the theme's axis"]
             continue
@@ -87,14 +90,14 @@ def theme_candidates(theme: Theme, *, now: datetime, method: Method) -> tuple[li
     return found, refused
 
 
-def named_candidates(market_ids: Iterable[int], *, words: dict[int, Word]) -> list[Candidate]:
+def named_candidates(market_ids: Iterable[int], *, words: dict[int, Word], now: datetime) -> list[Candidate]:
     """Return markets that reviewers named, whatever their label; a side said outranks the label's, else YES."""
     named = []
     for row in Market.objects.filter(pk__in=list(market_ids)).order_by("pk").values_list(*COLUMNS):
         word = words[row[0]]
-        by_label = _candidate(row)
+        by_label = _candidate(row, now)
         side = word.side or (by_label.side if by_label else Side.YES.value)
-        named.append(_build(row, side, f"Held by a reviewer: {word.reason}"))
+        named.append(_build(row, side, f"Held by a reviewer: {word.reason}", now))
     return named
 
 
@@ -122,7 +125,7 @@ def labelled_sides(market_ids: Iterable[int], theme: Theme) -> dict[int, str]:
     return {market_id: side for market_id, side in sides.items() if side}
 
 
-def _candidate(row: tuple) -> Candidate | None:
+def _candidate(row: tuple, now: datetime) -> Candidate | None:
     sign, direction, up = row[18], row[19], row[20]
     if sign is None:
         return None
@@ -130,10 +133,10 @@ def _candidate(row: tuple) -> Candidate | None:
     if side is None:
         return None
     towards = f", held as {Side(side).label} towards “{up}”" if up else ""
-    return _build(row, side, f"{row[17]}: {DIRECTIONS[direction or 0]}{towards}")
+    return _build(row, side, f"{row[17]}: {DIRECTIONS[direction or 0]}{towards}", now)
 
 
-def _build(row: tuple, side: str, why: str) -> Candidate:
+def _build(row: tuple, side: str, why: str, now: datetime) -> Candidate:
     bid, ask, last = row[10:13]
     price = (bid + ask) / 2 if bid is not None and ask is not None and bid < ask else last
     day, total = row[13], row[14]
@@ -153,5 +156,6 @@ def _build(row: tuple, side: str, why: str) -> Candidate:
         accepts_orders=row[9],
         listed_price=price if price is None or side == Side.YES else 1 - price,
         volume=day if day else (total or ZERO) / DAYS_OF_VOLUME,
+        seasons=0 if row[21] is None else min(MOST_SEASONS, max(0, (now - row[21]) // SEASON)),
         why=why,
     )

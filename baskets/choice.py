@@ -17,9 +17,10 @@ def choose(
 ) -> list[Candidate]:
     """Return up to `count` markets, those to keep first.
 
-    The next leg comes from the factor with the fewest legs, in the taxonomy's order; within it from the venue with
-    fewer legs; there the busiest, a sibling of a leg that fell out (`successors_of`: series) before others. One event
-    gives at most `per_event` legs and one series `per_series`; the second limit gives way below `min_legs`.
+    The next leg comes from the factor with the fewest legs, in the taxonomy's order. Within it, what has traded for a
+    season goes before what has not (a known past is tested, and can be shown), the venue with fewer legs before the
+    other, a sibling of a leg that fell out (`successors_of`: series) before strangers, and the busiest before the rest.
+    One event gives at most `per_event` legs and one series `per_series`; the latter gives way below `min_legs`.
     """
     chosen = list(keep)
     held = {candidate.market_id for candidate in chosen}
@@ -30,7 +31,7 @@ def choose(
     queues: dict[tuple[int, str], dict[str, list[Candidate]]] = {}
     busiest_last = sorted(
         (candidate for candidate in candidates if candidate.market_id not in held),
-        key=lambda c: (c.series_key in successors_of, c.volume, -c.market_id),
+        key=lambda c: (c.series_key in successors_of, c.seasons, c.volume, -c.market_id),
     )
     for candidate in busiest_last:
         by_venue = queues.setdefault((candidate.factor_position, candidate.factor), {})
@@ -48,7 +49,10 @@ def choose(
     while queues and len(chosen) < count:
         key = min(queues, key=lambda name: (factors[name[1]], name[0], name[1]))
         by_venue = queues[key]
-        venue = min(by_venue, key=lambda name: (venues[name], -by_venue[name][-1].volume, name))
+        venue = min(
+            by_venue,
+            key=lambda name: (not by_venue[name][-1].seasons, venues[name], -by_venue[name][-1].volume, name),
+        )
         candidate = by_venue[venue].pop()
         if not by_venue[venue]:
             del by_venue[venue]

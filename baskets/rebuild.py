@@ -187,7 +187,7 @@ def _find_candidates(plan: _Plan, *, now: datetime) -> None:
     plan.candidates = [candidate for candidate in found if candidate.market_id not in plan.words]
     plan.ineligible = count_reasons({}, refused)
     wanted = [market_id for market_id, word in plan.words.items() if not word.excluded]
-    plan.pinned = named_candidates(wanted, words=plan.words)
+    plan.pinned = named_candidates(wanted, words=plan.words, now=now)
     live = {candidate.market_id for candidate in (*plan.candidates, *plan.pinned)}
     plan.lost_series = series_of(plan.held.keys() - live)
 
@@ -249,6 +249,7 @@ def compose_with_overrides(*, basket: Basket, reason: str, now: datetime, actor:
     named = named_candidates(
         [*kept, *wanted],
         words={**{pk: Word(pk, False, row.side) for pk, row in kept.items()}, **wanted},
+        now=now,
     )
     legs = [replace(leg, why=kept[leg.market_id].why) if leg.market_id in kept else leg for leg in named]
     if not legs:

@@ -28,6 +28,7 @@ def candidate(number: int = 1, **values) -> Candidate:
         "accepts_orders": True,
         "listed_price": Decimal("0.50"),
         "volume": Decimal(1000),
+        "seasons": 0,
         "why": "",
     }
     return Candidate(**{**defaults, **values})
@@ -138,6 +139,11 @@ def test_what_is_kept_comes_first_and_a_successor_before_a_busier_stranger():
     busy = [candidate(n, volume=Decimal(10_000)) for n in range(3, 8)]
     chosen = choose([successor, *busy], count=2, method=Method(), keep=[kept], successors_of=frozenset({"kalshi:NEXT"}))
     assert [c.market_id for c in chosen] == [1, 2]
+
+
+def test_a_known_past_goes_before_volume():
+    pool = [candidate(n, volume=Decimal(1000 * n), seasons=n % 3) for n in range(1, 7)]
+    assert [c.market_id for c in choose(pool, count=6, method=DEFAULTS)] == [5, 2, 4, 1, 6, 3]
 
 
 def test_the_order_of_candidates_changes_nothing():

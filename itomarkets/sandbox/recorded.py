@@ -180,11 +180,21 @@ class RecordedFeed(Catalogue):
 
     def _load_polymarket(self, rows: list[dict[str, Any]]) -> None:
         raw_by_id: dict[str, dict[str, Any]] = {}
+        # A few markets were recorded twice, by id and by slug: the object is served once, under its id.
+        listed, doubles = {row["key"] for row in rows}, set()
         for recorded in self._lines("polymarket_markets.jsonl.gz"):
             raw_by_id[recorded["id"]] = recorded
-            raw_by_id.setdefault(recorded.get("slug") or recorded["id"], recorded)
+            slug = recorded.get("slug") or recorded["id"]
+            if recorded["id"] in listed:
+                doubles.add(slug)
+            else:
+                raw_by_id.setdefault(slug, recorded)
         raw_events = {raw["id"]: raw for raw in self._lines("polymarket_events.jsonl.gz")}
-        clob_by_slug = {raw["market_slug"]: raw for raw in self._lines("polymarket_clob_markets.jsonl.gz")}
+        clob_by_slug = {
+            raw["market_slug"]: raw
+            for raw in self._lines("polymarket_clob_markets.jsonl.gz")
+            if raw["market_slug"] not in doubles
+        }
         grouped: dict[object, list[dict[str, Any]]] = {}
         for row in rows:
             raw = raw_by_id.get(row["key"])

@@ -67,8 +67,7 @@ def confirm_trade(
         return standing
     try:
         with transaction.atomic():
-            trade = _store(user, quote, idempotency_key, policy, now, request_id)
-            transaction.on_commit(partial(nudge, trade.pk))
+            return _store(user, quote, idempotency_key, policy, now, request_id)
     except IntegrityError as error:
         # Two clicks at once: one stored its trade, this one reads it.
         standing = _standing(user, quote, idempotency_key)
@@ -77,7 +76,6 @@ def confirm_trade(
                 "conflict", "Another confirmation came in between. Look at your trades first."
             ) from error
         return standing
-    return trade
 
 
 def nudge(trade_id: UUID) -> None:
@@ -116,6 +114,10 @@ def _store(user: User, quote: TicketQuote, key: str, policy: str, now: datetime,
         account.pk: account
         for account in VenueAccount.objects.select_for_update().filter(user=user, pk__in=wanted).order_by("pk")
     }
+    # Whoever waited here for a twin of this very click finds its trade now.
+    standing = _standing(user, quote, key)
+    if standing is not None:
+        return standing
     trade_id = uuid5(TRADE_NAMESPACE, str(quote.pk))
     planned = plan_orders(trade_id=trade_id, action=quote.action, legs=legs)
     _check(user, quote, legs, planned, accounts, now)
@@ -168,6 +170,7 @@ def _store(user: User, quote: TicketQuote, key: str, policy: str, now: datetime,
         request_id=request_id[:64],
         at=now,
     )
+    transaction.on_commit(partial(nudge, trade.pk))
     return trade
 
 

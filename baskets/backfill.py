@@ -163,7 +163,7 @@ def _versions(basket: Basket) -> list[_Version]:
         .order_by("version")
         .values_list("pk", "effective_at", scaled("cash"), scaled("divisor"), scaled("divisor_net"))
     )
-    return [_Version(*row[:5], tuple(legs.get(row[0], ()))) for row in rows]
+    return [_Version(*[*row, tuple(legs.get(row[0], ()))]) for row in rows]
 
 
 def _live_days(basket: Basket, *, start: datetime, end: datetime) -> dict[datetime, list[object]]:

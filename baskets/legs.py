@@ -148,7 +148,7 @@ def held_legs(*, basket_ids: Iterable[int] | None = None) -> Iterator[HeldLeg]:
     ]
     found: Iterable[Any] = rows.values_list(*columns).iterator(chunk_size=5_000)
     for row in found:
-        yield HeldLeg(*row[:12], BookRow(*row[12:]))
+        yield HeldLeg(*[*row[:12], BookRow(*row[12:])])
 
 
 def book_columns(prefix: str = "") -> list[Any]:

@@ -95,7 +95,7 @@ class FaultyConnections:
         if fault.fault in ("drop_before_reply", "500_after_accept"):
             await self.app(scope, receive, _nowhere)
         if fault.fault.startswith("drop"):
-            _hang_up(send)
+            await _hang_up(send)
             return
         status = STATUSES[fault.fault]
         headers = [(b"content-type", b"application/json")]
@@ -108,9 +108,10 @@ async def _nowhere(message: Message) -> None:
     """Swallow a reply."""
 
 
-def _hang_up(send: Send) -> None:
+async def _hang_up(send: Send) -> None:
     """Cut the connection under uvicorn; in process, where there is none, fail as a broken one does."""
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is None:
         raise ConnectionResetError("the sandbox's fault plan dropped this connection")
     transport.abort()
+    await asyncio.sleep(0.01)  # until the server has seen it: it would complain of a reply that never started

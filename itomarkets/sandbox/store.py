@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import orjson
 
-from .model import ZERO
+from .model import YES, ZERO
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +62,11 @@ class Order:
     @property
     def remaining(self) -> Decimal:
         return self.size - self.filled
+
+    @property
+    def spends_cash(self) -> bool:
+        """Say whether an order for one token buys it (cash out) rather than sells it (tokens out)."""
+        return (self.side == "buy") == (self.token == YES)
 
     @property
     def live(self) -> Decimal:

@@ -148,7 +148,8 @@ def _programs(port: int) -> list[Program]:
         pages += ["uvicorn", "itomarkets.wsgi:application", "--interface", "wsgi"]
         pages += ["--host", HOST, "--port", str(port)]
     else:
-        pages += ["gunicorn", "itomarkets.wsgi", "-k", "gthread", "--threads", "8", "-b", f"{HOST}:{port}"]
+        pages += ["gunicorn", "itomarkets.wsgi", "-k", "gthread", "--threads", "8"]
+        pages += ["--no-control-socket", "-b", f"{HOST}:{port}"]
     schedule = ["-s", str(settings.CELERY_BEAT_SCHEDULE_FILENAME)]
     return [
         Program("worker", [*celery, "-c", "2", "-Q", "default,ingest", "-n", "default@%h", "-B", *schedule]),

@@ -138,11 +138,11 @@ def test_fills_never_cost_more_than_the_worst_case_nor_the_worst_case_more_than_
         count = counts.get(leg.market_id, D(0))
         if not count:
             continue
-        found, limit, worst_cost = quoted(leg, count)
-        assert found.count == count
+        done, limit, worst_cost = quoted(leg, count)
+        assert done.count == count
         assert count == floor_to(count, leg.step)
-        assert leg.grid.is_on_grid(limit)
-        assert found.cost + found.fee <= worst_cost
+        assert CENTS.is_on_grid(limit)
+        assert done.cost + done.fee <= worst_cost
         # Whatever prices up to the cap the venue fills at, in many small fills.
         for price in (limit, min(limit, D("0.5")), D("0.01")):
             pieces = [count / 4] * 4

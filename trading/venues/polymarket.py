@@ -139,7 +139,7 @@ class PolymarketOrders:
         )
         environment = environments._create_environment(name="itomarkets", config=self._config)
         credentials = None
-        if secrets.get("api_key"):
+        if all(secrets.get(name) for name in ("api_key", "api_secret", "api_passphrase")):
             credentials = ApiKeyCreds(
                 key=secrets["api_key"], secret=secrets["api_secret"], passphrase=secrets["api_passphrase"]
             )

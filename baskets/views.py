@@ -29,8 +29,8 @@ RULES_LENGTH = 6000
 def landing(request: HttpRequest) -> HttpResponse:
     """Say what a basket is, with one that exists: the one that moved most in a month."""
     now = clock.now()
-    rows = [row for row in basket_rows(user=request.user, now=now, kind="system") if row.gauge is not None]
-    shown = max(rows, key=lambda row: (len(row.sparkline) > 2, abs(row.change_month or 0)), default=None)
+    rows = [row for row in basket_rows(user=request.user, now=now, kind="system") if len(row.sparkline) > 1]
+    shown = max(rows, key=lambda row: (row.gauge is not None, abs(row.change_month or 0)), default=None)
     context: dict[str, Any] = {"shown": shown, "market_count": Market.objects.filter(status="open").count()}
     if shown is not None:
         basket = visible_to(request.user).get(slug=shown.slug)
@@ -39,6 +39,8 @@ def landing(request: HttpRequest) -> HttpResponse:
         context["legs"] = [(leg, markets[leg.market_id]) for leg in heaviest]
         context["more_legs"] = max(shown.legs - LANDING_LEGS, 0)
         series = chart_series(basket, span="6m", now=now)
+        known = [point.gauge for point in series.points if point.gauge is not None]
+        context["gauge"] = shown.gauge if shown.gauge is not None else known[-1] if known else None
         context["chart_times"] = [point.at for point in series.points]
         context["chart_values"] = [point.gauge for point in series.points]
         context["chart_says"] = f"Gauge of {basket.name} over six months"

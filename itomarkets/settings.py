@@ -158,6 +158,9 @@ vars().update(EMAIL_CONFIG)
 MAIL_IS_SENT = "EMAIL_URL" in env.ENVIRON
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if MAIL_IS_SENT else "none"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Itô Markets <no-reply@localhost>")
+# Where no mail is sent, no address can be confirmed; a second factor must still be possible.
+MFA_ALLOW_UNVERIFIED_EMAIL = not MAIL_IS_SENT
+MFA_TOTP_ISSUER = "Itô Markets"
 SESSION_COOKIE_AGE = int(timedelta(days=30).total_seconds())
 
 # --- Transport ----------------------------------------------------------------------------------

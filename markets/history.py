@@ -24,6 +24,7 @@ from markets.venues.rows import DayPrice
 
 LONGEST_DAYS = 3650
 CHUNK = 100
+SHORT = timedelta(days=31)
 COLUMNS = ["market_id", "interval", "at", "price", "bid", "ask", "volume", "source"]
 
 
@@ -165,10 +166,15 @@ def _fetch_kalshi(
     live = [want for want in wanted if not _is_archived(want.market, cutoff)]
     # New York's day ends after UTC's: the last candle of the window comes up to five hours later.
     late = timedelta(hours=5)
-    if live:
-        start, end = min(want.start for want in live), max(want.end for want in live)
-        found = reads.fetch_days([want.market.native_id for want in live], start, end + late)
-        for want in live:
+    # A few old gaps must not make every other market of the batch fetch its year again.
+    short = [want for want in live if want.end - want.start <= SHORT]
+    long = [want for want in live if want.end - want.start > SHORT]
+    for group in (short, long):
+        if not group:
+            continue
+        start, end = min(want.start for want in group), max(want.end for want in group)
+        found = reads.fetch_days([want.market.native_id for want in group], start, end + late)
+        for want in group:
             prices = found.get(want.market.native_id, [])
             if not prices and want.market.status in (Market.Status.RESOLVED, Market.Status.VOID):
                 prices = reads.fetch_archived_days(want.market.native_id, want.start, want.end + late)

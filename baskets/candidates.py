@@ -68,6 +68,7 @@ COLUMNS = (
     "classification__direction",
     "classification__factor__theme__up",
     "open_at",
+    "title",
 )
 
 
@@ -147,6 +148,7 @@ def _build(row: tuple, side: str, why: str, now: datetime) -> Candidate:
         factor_position=row[16] if row[16] is not None else 999,
         venue=row[1],
         event_id=row[2],
+        question=row[22],
         series_key=_series_key(row[1], row[3]),
         status=row[4],
         close_at=row[5],

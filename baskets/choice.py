@@ -20,11 +20,13 @@ def choose(
     The next leg comes from the factor with the fewest legs, in the taxonomy's order. Within it, what has traded for a
     season goes before what has not (a known past is tested, and can be shown), the venue with fewer legs before the
     other, a sibling of a leg that fell out (`successors_of`: series) before strangers, and the busiest before the rest.
-    One event gives at most `per_event` legs and one series `per_series`; the latter gives way below `min_legs`.
+    One event, and one question, gives at most `per_event` legs and one series `per_series`; the latter gives way below
+    `min_legs`.
     """
     chosen = list(keep)
     held = {candidate.market_id for candidate in chosen}
     events = Counter(candidate.event_key for candidate in chosen)
+    questions = Counter(candidate.question_key for candidate in chosen)
     series = Counter(candidate.series_key for candidate in chosen if candidate.series_key)
     factors = Counter(candidate.factor for candidate in chosen)
     venues = Counter(candidate.venue for candidate in chosen)
@@ -38,9 +40,13 @@ def choose(
         by_venue.setdefault(candidate.venue, []).append(candidate)
     held_back: list[Candidate] = []
 
+    def is_exposed(candidate: Candidate) -> bool:
+        return max(events[candidate.event_key], questions[candidate.question_key]) >= method.per_event
+
     def take(candidate: Candidate) -> None:
         chosen.append(candidate)
         events[candidate.event_key] += 1
+        questions[candidate.question_key] += 1
         factors[candidate.factor] += 1
         venues[candidate.venue] += 1
         if candidate.series_key:
@@ -58,7 +64,7 @@ def choose(
             del by_venue[venue]
         if not by_venue:
             del queues[key]
-        if events[candidate.event_key] >= method.per_event:
+        if is_exposed(candidate):
             continue
         if candidate.series_key and series[candidate.series_key] >= method.per_series:
             held_back.append(candidate)
@@ -67,6 +73,6 @@ def choose(
     for candidate in held_back:
         if len(chosen) >= min(count, method.min_legs):
             break
-        if events[candidate.event_key] < method.per_event:
+        if not is_exposed(candidate):
             take(candidate)
     return chosen

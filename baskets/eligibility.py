@@ -1,5 +1,6 @@
 """Which markets a system basket may take in, and for each that it may not, why."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ class Candidate:
     factor_position: int
     venue: str
     event_id: int | None
+    question: str
     series_key: str
     status: str
     close_at: datetime | None
@@ -40,6 +42,11 @@ class Candidate:
     def event_key(self) -> object:
         """One exposure an event: a market without an event stands for itself."""
         return self.event_id if self.event_id is not None else f"market {self.market_id}"
+
+    @property
+    def question_key(self) -> str:
+        """The words of the question up to its mark: venues, and a venue twice, list the same question as two events."""
+        return " ".join(re.findall(r"\w+", self.question.partition("?")[0].lower())) or f"market {self.market_id}"
 
 
 def side_of(*, direction: int, sign: int, has_axis: bool) -> str | None:

@@ -262,7 +262,11 @@ def compose_with_overrides(*, basket: Basket, reason: str, now: datetime, actor:
 
 def target_legs(legs: Sequence[Candidate], words: Mapping[int, Word], method: Method) -> list[TargetLeg]:
     """Weigh what was chosen under the caps; a weight that a reviewer gave stands."""
-    parts = liquidity_parts([leg.volume for leg in legs]) if method.scheme == "liquidity" else equal_parts(len(legs))
+    parts = (
+        liquidity_parts([leg.volume for leg in legs], [leg.venue for leg in legs])
+        if method.scheme == "liquidity"
+        else equal_parts(len(legs))
+    )
     said = [words[leg.market_id].weight if leg.market_id in words else None for leg in legs]
     if all(weight is not None for weight in said):
         # Somebody must take what is left of one.

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from itomarkets.lib.rounding import ONE, ZERO, shares_of_one
 
-# A liquid market may weigh at most this many times the median, and a thin one at least its inverse.
+# A liquid market counts at most this many times its venue's median, and a thin one at least the inverse.
 TILT = Decimal(2)
 
 
@@ -13,12 +13,17 @@ def equal_parts(count: int) -> list[Decimal]:
     return [ONE] * count
 
 
-def liquidity_parts(volumes: Sequence[Decimal]) -> list[Decimal]:
-    """Return parts that grow with the square root of what trades, kept within TILT of the median."""
+def liquidity_parts(volumes: Sequence[Decimal], venues: Sequence[str]) -> list[Decimal]:
+    """Return parts around 1 that grow with the square root of what trades, kept within TILT of 1.
+
+    Each venue is measured against its own median: one counts contracts and the other dollars.
+    """
     roots = [max(volume, ONE).sqrt() for volume in volumes]
-    ordered = sorted(roots)
-    median = ordered[len(ordered) // 2]
-    return [min(max(root, median / TILT), median * TILT) for root in roots]
+    medians = {}
+    for venue in set(venues):
+        ordered = sorted(root for root, name in zip(roots, venues, strict=True) if name == venue)
+        medians[venue] = ordered[len(ordered) // 2]
+    return [min(max(root / medians[venue], ONE / TILT), TILT) for root, venue in zip(roots, venues, strict=True)]
 
 
 def capped_weights(

@@ -19,6 +19,7 @@ def candidate(number: int = 1, **values) -> Candidate:
         "factor_position": 1,
         "venue": "kalshi",
         "event_id": number,
+        "question": f"Will thing {number} happen?",
         "series_key": f"kalshi:S{number}",
         "status": "open",
         "close_at": None,
@@ -139,6 +140,16 @@ def test_what_is_kept_comes_first_and_a_successor_before_a_busier_stranger():
     busy = [candidate(n, volume=Decimal(10_000)) for n in range(3, 8)]
     chosen = choose([successor, *busy], count=2, method=Method(), keep=[kept], successors_of=frozenset({"kalshi:NEXT"}))
     assert [c.market_id for c in chosen] == [1, 2]
+
+
+def test_the_same_question_on_both_venues_or_twice_on_one_is_one_exposure():
+    pool = [
+        candidate(1, question="Will a circuit breaker be hit this year?"),
+        candidate(2, venue="polymarket", question="Will a circuit-breaker be hit this year?: Before 2027"),
+        candidate(3, question="will a circuit breaker be hit THIS year?"),
+        candidate(4, question="Will it rain?"),
+    ]
+    assert [c.market_id for c in choose(pool, count=4, method=DEFAULTS)] == [1, 4]
 
 
 def test_a_known_past_goes_before_volume():

@@ -81,6 +81,11 @@ def test_what_cannot_be_weighed_is_refused(raw, fixed):
 
 @given(st.lists(st.integers(0, 10**12).map(Decimal), min_size=1, max_size=20))
 def test_liquidity_tilts_no_further_than_the_limit_from_the_median(volumes):
-    raw = liquidity_parts(volumes)
-    assert min(raw) > 0
-    assert max(raw) / min(raw) <= TILT * TILT + Decimal("1e-20")
+    raw = liquidity_parts(volumes, [("kalshi", "polymarket")[n % 2] for n in range(len(volumes))])
+    assert min(raw) >= 1 / TILT
+    assert max(raw) <= TILT
+
+
+def test_each_venue_is_measured_against_its_own_median():
+    volumes = [Decimal(n) for n in (100, 400, 1_000_000, 4_000_000)]
+    assert liquidity_parts(volumes, ["kalshi", "kalshi", "polymarket", "polymarket"]) == [Decimal("0.5"), 1] * 2

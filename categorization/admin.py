@@ -68,7 +68,8 @@ class ReviewInline(admin.TabularInline):
     """Who decided what, newest first; appended by the core, never edited."""
 
     model = Review
-    fields = readonly_fields = ["at", "reviewer", "old_factor", "old_direction", "new_factor", "new_direction", "note"]
+    fields = ("at", "reviewer", "old_factor", "old_direction", "new_factor", "new_direction", "note")
+    readonly_fields = fields
     extra = 0
     can_delete = False
 

@@ -59,19 +59,20 @@ def _log(values: "np.ndarray") -> "np.ndarray":
 
 
 def make_vectorizers(
-    *, word_terms: tuple[str, ...] | None = None, char_terms: tuple[str, ...] | None = None, minimum: int = 1
+    *, word_terms: tuple[str, ...] | None = None, char_terms: tuple[str, ...] | None = None
 ) -> tuple[Any, Any]:
     """Make the two counters: single words and pairs, and groups of three and four letters."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     words = CountVectorizer(
-        token_pattern=r"\S+", ngram_range=(1, 2), vocabulary=_numbered(word_terms), min_df=minimum, lowercase=False
+        tokenizer=str.split, token_pattern=None, ngram_range=(1, 2), vocabulary=_numbered(word_terms), lowercase=False
     )
     chars = CountVectorizer(
         analyzer="char_wb",
         ngram_range=(3, 4),
         vocabulary=_numbered(char_terms),
-        min_df=max(minimum, 2) if char_terms is None else 1,
+        # A letter group of one example only is noise.
+        min_df=2 if char_terms is None else 1,
         lowercase=False,
     )
     return words, chars

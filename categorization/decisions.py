@@ -90,7 +90,7 @@ class Decider:
         )
         decisions = []
         for reading, text, key, reason in zip(readings, texts, keys, reasons, strict=True):
-            first = (
+            first: tuple[TrailEntry, ...] = (
                 {"stage": normalize.NAME, "says": normalize.explain(text)},
                 {"stage": group.NAME, "says": group.explain(members[key])},
                 {"stage": screen.NAME, "says": screen.explain(reason)},
@@ -118,7 +118,7 @@ class Decider:
         confidence = inherited.confidence if inherited else opinion.confidence
         is_sure = inherited is not None or opinion.is_sure
         said = direction.direction(reading, text, label)
-        trail = [
+        trail: list[TrailEntry] = [
             *first,
             *judged.entries,
             {"stage": direction.NAME, "says": said.says, "direction": said.value},

@@ -13,7 +13,7 @@ import orjson
 from categorization.decisions import Decider, Decision
 from categorization.factors import NONE, taxonomy
 from categorization.reading import Reading, reading_of_record
-from categorization.training import DIRECTIONS, current_artifact
+from categorization.training import DIRECTIONS, current_artifact, one_thread
 
 LABEL_HEADER = ["venue", "key", "title", "factor", "direction"]
 ABSTAINED = "abstained"
@@ -149,7 +149,8 @@ def evaluate(*, labels: Path, titles: Path | None, without: str = "") -> Evaluat
     labelled = read_labels(labels, titles)
     started = monotonic()
     decider = Decider(current_artifact(), without=without)
-    decisions = decider.decide([row.reading for row in labelled], now=None)
+    with one_thread():
+        decisions = decider.decide([row.reading for row in labelled], now=None)
     return measure(labelled, decisions, seconds=monotonic() - started)
 
 

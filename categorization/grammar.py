@@ -10,9 +10,12 @@ _interrogative = re.compile(r"^(?:who|which|what|when|where|how|whose|in which|o
 _outcome_after = re.compile(r"(?:—|:: | - |\?:|: will |\?\s)")
 # What makes a short headline a statement that can come true: a verb, or a state after its subject.
 _statement = re.compile(
-    r"\b(?:will|is|are|be|has|have|does|do|did|out|leaves?|wins?|won|hits?|reaches|above|below|over|under|before|by|replaced|"
-    r"removed|released?|signed|passes|passed|announce[sd]?|called|confirmed|banned|enters?|becomes?|confirms|happens?|falls?|"
-    r"rises?|meets?|up|down|cut|cuts|re-?launches|in 20\d\d\?|ends?|lose|loses|fired|resigns?|arrested|impeached|acquired?|"
+    r"\b(?:will|is|are|be|has|have|does|do|did|out|leaves?|wins?|won|hits?|reaches|above|below|over|under|"
+    r"before|by|replaced|"
+    r"removed|released?|signed|passes|passed|announce[sd]?|called|confirmed|banned|enters?|becomes?|confirms|"
+    r"happens?|falls?|"
+    r"rises?|meets?|up|down|cut|cuts|re-?launches|in 20\d\d\?|ends?|lose|loses|fired|resigns?|arrested|"
+    r"impeached|acquired?|"
     r"repealed|stays?|depart|visit|deal|merger|recession|this year)\b"
 )
 _number = r"[$€£]?-?\d[\d.,]*\s?(?:%|°|k|m|b|t|bn|million|billion|trillion|bps?)?(?:[fc]\b)?"
@@ -20,34 +23,43 @@ _range = re.compile(
     rf"\bbetween\b|\bin the range\b|\bexactly\b|{_number}\s*(?:–|—|-|\bto\b)\s*{_number}(?=[\s?).,]|$)|\binclusive\b"
 )
 _date_like = re.compile(
-    r"\b\d{4}-\d{2}-\d{2}\S*|\b(?:19|20)\d\d\s?[-–/]\s?\d{2,4}\b|\b[a-z]{3,9}\.? \d{1,2}\s?[-–]\s?(?:[a-z]{3,9}\.? )?\d{1,2}\b|"
+    r"\b\d{4}-\d{2}-\d{2}\S*|\b(?:19|20)\d\d\s?[-–/]\s?\d{2,4}\b|"
+    r"\b[a-z]{3,9}\.? \d{1,2}\s?[-–]\s?(?:[a-z]{3,9}\.? )?\d{1,2}\b|"
     r"\b[a-z]{2}-\d{1,2}\b|\bvs\.?|\b\d+-(?:year|day|month|week|person|round|game|min|hour)s?\b|\bs&p 500\b"
 )
 _above = re.compile(
-    r"\b(?:above|over|more than|greater than|at least|or higher|or above|or more|or greater|or stronger|exceeds?|exceeding|"
+    r"\b(?:above|over(?= [$€£#]?\d)|more than|greater than|at least|or higher|or above|or more|or greater|"
+    r"or stronger|exceeds?|exceeding|"
     r"higher than)\b|≥|>|\d\s?%?\+|↑|\(high\)|, high\b"
 )
 _below = re.compile(
-    r"\b(?:below|under|less than|fewer than|at most|or lower|or below|or less|or fewer|lower than|no more than)\b|≤|<|↓|\(low\)"
+    r"\b(?:below|under(?= [$€£#]?\d)|less than|fewer than|at most|or lower|or below|or less|or fewer|lower than|"
+    r"no more than)\b|≤|<|↓|\(low\)"
 )
 _rising = re.compile(
-    r"\b(?:reach(?:es)?|hits?|surpass(?:es)?|increases?|increased|rises?|grows?|hikes?|hiked|all[- ]time high|ath|up or down|"
-    r"highest|record high|outperforms?|beats?|cross(?:es)?|positive|raise[sd]?|higher|flip(?:s|ped)?|largest|top|gains?|up|"
-    r"stronger|doubles?|best|most)\b"
+    r"\b(?:reach(?:es)?|hits?|surpass(?:es)?|increases?|increased|rises?|grows?|hikes?|hiked|all[- ]time high|"
+    r"ath|up or down|"
+    r"highest|record high|outperforms?|beats?|cross(?:es)?|positive|raise[sd]?|higher|flip(?:s|ped)?|largest|"
+    r"top|gains?|up|"
+    r"stronger|strengthens?|doubles?|best|most)\b"
 )
 _falling = re.compile(
-    r"\b(?:dips?|drops?|falls?|declines?|decreases?|decreased|cuts?|lower|lowers|lowest|shrinks?|reduces?|reduced|negative|"
-    r"miss(?:es)?|de-?pegs?|crash(?:es)?|weaker|smaller|halve[sd]?|down|depegged|worst|loses?)\b"
+    r"\b(?:dips?|drops?|falls?|declines?|decreases?|decreased|cuts?|lower|lowers|lowest|shrinks?|reduces?|"
+    r"reduced|negative|"
+    r"miss(?:es)?|de-?pegs?|crash(?:es)?|weaker|weakens?|contracts?|recessions?|smaller|halve[sd]?|down|"
+    r"depegged|worst|loses?)\b"
 )
 _negation = re.compile(
-    r"\b(?:no longer|not|never|without|fails? to|nobody|refuses? to|wont|isnt|doesnt|canceled|cancelled|avoids?|nothing)\b|"
+    r"\b(?:no longer|not|never|without|fails? to|nobody|refuses? to|wont|isnt|doesnt|canceled|cancelled|avoids?|"
+    r"nothing)\b|"
     r"\b(?:be|there be|is) no\b|^no (?!change)|\bnone\b"
 )
 _place = re.compile(
     r"#[2-9]\b|\b(?:second|third|fourth|fifth|sixth|2nd|3rd|4th|5th)[- ](?:best|largest|place|most|highest|richest)?"
 )
 _exact_day = re.compile(
-    r"\bon (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d|\bexactly \d|\b(?:first|second|third|fourth) quarter of\b"
+    r"\bon (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d|\bexactly \d|\b(?:first|second|third|"
+    r"fourth) quarter of\b"
 )
 
 

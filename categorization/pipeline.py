@@ -26,7 +26,7 @@ from categorization.stages import (
     venue_prior,
 )
 from categorization.taxonomy import load_taxonomy
-from categorization.training import active_version, current_artifact
+from categorization.training import active_version, current_artifact, one_thread
 from markets.models import Market
 from markets.upsert import RowWriter, plain, plain_columns
 
@@ -117,7 +117,8 @@ def categorize_markets(
         report.reviewed += sum(one.row["classification__status"] in REVIEWED for one in standing)
         due_events = {one.reading.event_key for one in standing if one.is_due and one.reading.event_key}
         asked = [one for one in standing if one.is_due or one.reading.event_key in due_events]
-        decisions = decider.decide([one.reading for one in asked], now=now)
+        with one_thread():
+            decisions = decider.decide([one.reading for one in asked], now=now)
         due = [(one, said) for one, said in zip(asked, decisions, strict=True) if one.is_due]
         for start in range(0, len(due), WRITE_CHUNK):
             report.written += writer.write(due[start : start + WRITE_CHUNK], report)

@@ -14,43 +14,57 @@ from categorization.reading import Reading
 Verdict = tuple[int, str]
 
 _no_change = re.compile(r"\b(?:no change|unchanged|holds?|maintains?|hold steady|no decision|dissent\w*|keep rates)\b")
+_RATES = frozenset({"fed-policy-rate", "ecb-policy-rate", "boe-policy-rate", "boj-policy-rate", "other-central-banks"})
 _first_dollar = re.compile(r"\b(?:eur|gbp|aud|nzd)/usd\b|\b(?:eur|gbp|aud|nzd)usd\b")
 _weak_labor = re.compile(r"\bunemploy\w*|\bu-?3\b|\bjobless\b|\binitial claims\b|\bue\b|\blayoffs?\b")
 _count = re.compile(r"\bwill \d+\b|\bhow many\b|\b\d+ times\b|\bexactly\b|— \d+$|: \d+$")
 _contest_inside = re.compile(
-    r"\bnomin\w*|\bprimary\b|\bprimaries\b|\bdelegates?\b|\brunoff\b.*\b(?:gop|republican|democratic)\b|\bmargin\b|"
-    r"\bsecond place\b|\bfirst place\b|\badvance\b|\bround\b|\bmatchup\b|\bplace\b|\brun for\b|\bannounce\b|\bticket\b|"
+    r"\bnominat\w*|\bnominees?\b(?! win)|\bprimary\b|\bprimaries\b|\bdelegates?\b|\brunoff\b.*\b(?:gop|"
+    r"republican|democratic)\b|\bmargin\b|"
+    r"\bsecond place\b|\bfirst place\b|\badvance\b|\bround\b|\bmatchup\b|\bplace\b|\brun for\b|\bannounce\b|"
+    r"\bticket\b|"
     r"\bturnout\b|\bendorse\w*|\bclosest\b|\bcombo\b|\bretire\b|\brecall\b|\bvp\b"
 )
 _other_party = re.compile(r"\b(?:independent|third party|libertarian|green party|forward party|america party)\b")
 _leaves = re.compile(
     r"\bout\b|\bleaves?\b|\bresigns?\b|\bremoved\b|\bousted\b|\bimpeached?\b|\bcease to\b|\bsteps? down\b|\bfired\b|"
-    r"\bno longer\b|\bsnap election\b|\bearly election\w*|\bdissolved?\b|\bno confidence\b|\breplaced?\b|\bregime fall\w*|"
+    r"\bno longer\b|\bsnap election\b|\bearly election\w*|\bdissolved?\b|\bno confidence\b|\breplaced?\b|"
+    r"\bregime fall\w*|"
     r"\bnext leader out\b|\bcoup\b|\bdepart\w*|\barrested\b"
 )
 _takes_office = re.compile(
-    r"\bwins?\b|\bnext\b|\bbecomes?\b|\bbe (?:the )?(?:leader|president|prime minister|head|supreme leader|pm)\b|\blead\b|"
-    r"\bmost (?:seats|votes)\b|\belected\b|\bwinner\b|\bgain\w*\b|\bhead of state\b|\bmajority\b|\bparty\b|\belection\b|\bat least\b"
+    r"\bwins?\b|\bnext\b|\bbecomes?\b|\bbe (?:\w+ ){0,3}(?:leader|president|prime minister|head|pm)\b|\blead\b|"
+    r"\bmost (?:seats|votes)\b|\belected\b|\bwinner\b|\bgain\w*\b|\bhead of state\b|\bmajority\b|\bparty\b|"
+    r"\belection\b|\bat least\b"
 )
 _not_decisive = re.compile(
-    r"\b(?:second|third|fourth|fifth|2nd|3rd|4th)\b|\bplace\b|\bfirst place\b|\bmargin\b|\bby (?:less|more|at least|under|over)\b|"
-    r"\badvance\b|\brun for\b|\bcandidate\b|\bannounce\b|\bcoalition\b|\bpart of\b|\bparticipat\w+|\brunoff\b|\bmatchup\b|"
-    r"\bturnout\b|\bhold (?:a|an)\b.*\belection\b|\bconfirmed\b|\bvote share\b|\bpercent\b|\bban\b|\bcap\b|\bconstitution\b|\b#\d"
+    r"\b(?:second|third|fourth|fifth|2nd|3rd|4th)\b|\bplace\b|\bfirst place\b|\bmargin\b|\bby (?:less|more|"
+    r"at least|under|over)\b|"
+    r"\badvance\b|\brun for\b|\bcandidate\b|\bannounce\b|\bbe called\b|\bcoalition\b|\bpart of\b|"
+    r"\bparticipat\w+|\brunoff\b|\bmatchup\b|"
+    r"\bturnout\b|\bhold (?:a|an)\b.*\belection\b|\bconfirmed\b|\bvote share\b|\bpercent\b|\bban\b|\bcap\b|"
+    r"\bconstitution\b|\b#\d"
 )
 # Where nobody who governs stands again: the winner is no one's loss.
 _open_seats = re.compile(
     r"\bperu\w*|\bcochabamba|\bla paz\b|\bchile\w*|\bmongol\w*|\bnepal\w*|\bcape verde\w*|\bcosta ric\w*|\bsomali\w*"
 )
 _calms = re.compile(
-    r"\bceasefire\b(?!.*\b(?:broken|violat\w*|ends?|collaps\w*|cancel\w*|over)\b)|\bpeace\b|\bdeal\b|\bagreement\b|\btruce\b|\bwithdraw\w*|"
-    r"\bnormali[sz]\w*|\brecogni[sz]\w*|\breopens?\b|\bembassy\b|\breleased?\b|\blift\w*|\beases?\b|\bdisarm\w*|\bsurrenders?\b|"
-    r"\bsigns?\b|\bsigning\b|\bmemorandum\b|\bmou\b|\bdiplomatic\b|\btalks?\b|\bnegotiat\w*|\bending\b.*\bsanctions?\b|"
-    r"\bends? (?:\w+ )?(?:war|conflict|blockade|sanctions|military|offensive|operations)\b|\bresume\w*|\bdirect flights\b|"
-    r"\bextend\w*|\breturns? to normal\b|\binspections?\b|\bhostages?\b|\bdismantle\w*|\bgives? up\b|\bexport relief\b|\bstops?\b|"
+    r"\bceasefire\b(?!.*\b(?:broken|violat\w*|ends?|collaps\w*|cancel\w*|over)\b)|\bpeace\b|\bdeal\b|"
+    r"\bagreement\b|\btruce\b|\bwithdraw\w*|"
+    r"\bnormali[sz]\w*|\brecogni[sz]\w*|\breopens?\b|\bembassy\b|\breleased?\b|\blift\w*|\beases?\b|\bdisarm\w*|"
+    r"\bsurrenders?\b|"
+    r"\bsigns?\b|\bsigning\b|\bmemorandum\b|\bmou\b|\bdiplomatic\b|\btalks?\b|\bnegotiat\w*|"
+    r"\bending\b.*\bsanctions?\b|"
+    r"\bends? (?:\w+ )?(?:war|conflict|blockade|sanctions|military|offensive|operations)\b|\bresume\w* (?:talks|"
+    r"flights|relations|diplomacy)|\baid\b|\bdirect flights\b|"
+    r"\bextend\w*|\breturns? to normal\b|\binspections?\b|\bhostages?\b|\bdismantle\w*|\bgives? up\b|"
+    r"\bexport relief\b|\bstops?\b|"
     r"\bhandover\b|\bends? enrichment\b|\bagrees?\b"
 )
 _meets = re.compile(
-    r"\bmeets?\b|\bmeeting\b|\bvisits?\b|\bsummit\b|\bspeak\b|\btalk to\b|\btalks? with\b|\bcall\b|\battend\w*|\bshake\b|\bhandshake\b"
+    r"\bmeets?\b|\bmeeting\b|\bvisits?\b|\bsummit\b|\bspeak\b|\btalk to\b|\btalks? with\b|\bcall\b|\battend\w*|"
+    r"\bshake\b|\bhandshake\b"
 )
 _pairs = {
     "russia-ukraine": (r"putin|russia", r"zelensk\w*|ukrain\w*"),
@@ -79,9 +93,8 @@ def _stands(line: str) -> set[str]:
 
 def level(factor: str, line: str, reading: Reading) -> Verdict:
     """A number above a line is more, below it less, inside a range neither."""
-    if factor.endswith("-rate") or factor == "other-central-banks":
-        if _no_change.search(line):
-            return 0, "No change is neither."
+    if factor in _RATES and _no_change.search(line):
+        return 0, "No change is neither."
     if "volatility" in line and factor in ("ether-price", "bitcoin-price"):
         return 0, "Volatility has no side."
     kind = grammar.strike_kind(reading)
@@ -89,13 +102,18 @@ def level(factor: str, line: str, reading: Reading) -> Verdict:
         return 0, "A range is neither."
     value = grammar.compares(line)
     why = "above" if value > 0 else "below"
-    if not value:
+    # "The highest temperature" is what is measured; only a comparison says which way.
+    if not value and factor != "daily-temperature":
         value = grammar.moves(line)
         why = "it rises" if value > 0 else "it falls"
-    elif factor.endswith("-rate") and re.search(r"\b(?:cut|cuts|decrease[sd]?|lower)\b", line):
+    elif factor in _RATES and re.search(r"\b(?:cut|cuts|decrease[sd]?|lower)\b", line):
         value, why = -1, "a cut"
     if not value and kind == "above":
         value, why = 1, "the ticker's strike is a threshold"
+    if factor == "equity-volatility" and value <= 0 and not grammar.compares(line):
+        value, why = 1, "the fall or the alarm happens"
+    if not value and factor == "us-debt-deficit" and re.search(r"\b(?:default|downgrad\w*)", line):
+        value, why = 1, "it happens"
     if not value:
         if re.search(r"\bbe (?:\$?-?\d)", line) or not re.search(r"\b(?:by|before|in 20\d\d)\b", line):
             return 0, "It names a single figure or none."
@@ -107,6 +125,8 @@ def _turned(factor: str, line: str, value: int, why: str) -> Verdict:
     """Turn a comparison about where the factor's up is the other way round."""
     if factor == "us-jobs" and _weak_labor.search(line):
         return -value, f"{why}, of a number that means less work."
+    if factor == "us-dollar" and "parity" in line:
+        return 1, "parity, from above."
     if factor == "us-dollar" and _first_dollar.search(line):
         return -value, f"{why}, of another currency in dollars."
     if factor == "us-debt-deficit" and re.search(
@@ -176,7 +196,8 @@ def us_side(factor: str, line: str, reading: Reading) -> Verdict:
     if ticker in ("D", "DEM", "DPAR"):
         return -1, "The ticker's side is Democratic."
     if not re.search(
-        r"\bwins?\b|\bcontrol\w*|\bseats?\b|\bwinner\b|\bhold\b|\bflip\b|\bsweep\b|\bgovernor\b|\belection\b|\bnext\b|\bmayor\w*",
+        r"\bwins?\b|\bcontrol\w*|\bseats?\b|\bwinner\b|\bhold\b|\bflip\b|\bsweep\b|\bgovernor\b|\belection\b|"
+        r"\bnext\b|\bmayor\w*",
         line,
     ):
         return 0, "Not about who wins."
@@ -268,7 +289,8 @@ def tariffs(factor: str, line: str, reading: Reading) -> Verdict:
         return 0, "A range is neither."
     value = grammar.compares(line)
     less = re.search(
-        r"\b(?:lower\w*|remov\w*|eliminat\w*|refunds?|end|ends|reduc\w*|paus\w*|suspend\w*|exempt\w*|cuts?|struck|strike|block\w*|"
+        r"\b(?:lower\w*|remov\w*|eliminat\w*|refunds?|end|ends|reduc\w*|paus\w*|suspend\w*|exempt\w*|cuts?|"
+        r"struck|strike|block\w*|"
         r"against|illegal|repeal\w*|rebate|checks|drop|delay\w*|exclusion\w*|disapprove)\b",
         line,
     )
@@ -286,7 +308,8 @@ def supply(factor: str, line: str, reading: Reading) -> Verdict:
     value = (
         -1
         if re.search(
-            r"\bcuts?\b|\bban\w*|\bhalt\w*|\bsanction\w*|\bclos\w*|\bdisrupt\w*|\bfalls?\b|\bcease\w*|\breduc\w*|\bleave\b",
+            r"\bcuts?\b|\bban\w*|\bhalt\w*|\bsanction\w*|\bclos\w*|\bdisrupt\w*|\bfalls?\b|\bcease\w*|"
+            r"\breduc\w*|\bleave\b",
             line,
         )
         else 1
@@ -300,7 +323,8 @@ def supply(factor: str, line: str, reading: Reading) -> Verdict:
 def investigations(factor: str, line: str, reading: Reading) -> Verdict:
     """Charges, convictions and removals count; names in papers and testimony do not."""
     if re.search(
-        r"\b(?:charg\w*|convict\w*|indict\w*|impeach\w*|arrest\w*|contempt|guilty|jail|prison|expel\w*|removed|sentenced|foul play|liable|fraud|prosecut\w*|censure\w*)\b",
+        r"\b(?:charg\w*|convict\w*|indict\w*|impeach\w*|arrest\w*|contempt|guilty|jail|prison|expel\w*|removed|"
+        r"sentenced|foul play|liable|fraud|prosecut\w*|censure\w*)\b",
         line,
     ):
         if grammar.is_range(line) or re.search(r"\bhow many\b|\bvote for\b", line):
@@ -314,7 +338,8 @@ def immigration(factor: str, line: str, reading: Reading) -> Verdict:
     if grammar.is_range(line):
         return 0, "A range is neither."
     soft = re.search(
-        r"\b(?:expand\b.*\b(?:h-?1b|visa|immigration|refugee)|h-?1b.*\bexpand|encounters|arrivals|admit\w*|amnesty|gold cards?|granted|lift\w*|citizenship for|reinstat\w*|downgrad\w*)",
+        r"\b(?:expand\b.*\b(?:h-?1b|visa|immigration|refugee)|h-?1b.*\bexpand|encounters|arrivals|admit\w*|"
+        r"amnesty|gold cards?|granted|lift\w*|citizenship for|reinstat\w*|downgrad\w*)",
         line,
     )
     value = -1 if soft else 1
@@ -352,7 +377,8 @@ def adoption(factor: str, line: str, reading: Reading) -> Verdict:
 def taxes(factor: str, line: str, reading: Reading) -> Verdict:
     """Higher taxes are more; cuts and relief are less."""
     cut = re.search(
-        r"\b(?:cuts?|decreas\w*|eliminat\w*|lower\w*|waive\w*|no tax|free|abolish\w*|exempt\w*|repeal\w*)\b|\bend (?:the )?income tax",
+        r"\b(?:cuts?|decreas\w*|eliminat\w*|lower\w*|waive\w*|no tax|free|abolish\w*|exempt\w*|repeal\w*)\b|"
+        r"\bend (?:the )?income tax",
         line,
     )
     value = -1 if cut else 1
@@ -375,7 +401,8 @@ def companies(factor: str, line: str, reading: Reading) -> Verdict:
 def listings(factor: str, line: str, reading: Reading) -> Verdict:
     """The listing happens; who leads it, its ticker and its sector are neither."""
     if re.search(
-        r"\b(?:underwrit\w*|lead left|ticker|sector|bank\w* .* public|which banks?|first\b.*\bor\b|or .* ipo first)\b",
+        r"\b(?:underwrit\w*|lead left|ticker|sector|bank\w* .* public|which banks?|first\b.*\bor\b|"
+        r"or .* ipo first)\b",
         line,
     ):
         return 0, "How it is done is neither."

@@ -5,11 +5,13 @@ import hashlib
 import logging
 import warnings
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -108,6 +110,13 @@ def version_digest() -> str:
     return digest.hexdigest()
 
 
+def one_thread() -> AbstractContextManager[Any]:
+    """Keep the matrix library to one thread: the cores belong to other workers, too, and sums stay the same."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1)
+
+
 def train(examples: Iterable[Example], *, digest: str) -> Artifact:
     """Fit both models on the examples and the factor texts.
 
@@ -179,7 +188,8 @@ def current_artifact(*, force: bool = False) -> Artifact:
             logger.warning("Training again: %s", error)
         else:
             return _remember(artifact)
-    artifact = train(read_examples(), digest=digest)
+    with one_thread():
+        artifact = train(read_examples(), digest=digest)
     save_artifact(artifact, path)
     return _remember(artifact)
 

@@ -28,8 +28,8 @@ class Phrase:
 
 
 def _word_pattern(word: str) -> str:
-    if word == "#":
-        return r"[$€£#]?\d\S*"
+    if "#" in word and not word.startswith("("):
+        return r"[$€£#]?\d\S*" if word == "#" else re.escape(word).replace(r"\#", r"\d[\d.,]*")
     if word.startswith("(") and word.endswith(")"):
         return "(?:" + "|".join(re.escape(choice) for choice in word[1:-1].split("|")) + ")"
     if word.endswith("*"):
@@ -60,7 +60,7 @@ def parse_phrase(factor: str, weight: float, text: str) -> Phrase:
     pieces: list[str] = []
     for word in ordered:
         pieces.append(r"(?: [^ |]+){0,8}?" if word == "..." else " " + _word_pattern(word))
-    literal = [w for w in ordered if w not in ("...", "#") and not w.endswith("*")]
+    literal = [w for w in ordered if w != "..." and "#" not in w and not w.endswith("*")]
     plain = [w for w in literal if not w.startswith("(")]
     anchors: tuple[str, ...] = ()
     if plain:

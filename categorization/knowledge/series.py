@@ -6,10 +6,11 @@ from functools import lru_cache
 
 from categorization.knowledge import knowledge_lines
 
-STATES = frozenset(
+_STATES = (
     "AK AL AR AZ CA CO CT DC DE FL GA HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS MT NC ND NE NH NJ NM NV NY OH OK OR "
-    "PA RI SC SD TN TX UT VA VT WA WI WV WY".split()
+    "PA RI SC SD TN TX UT VA VT WA WI WV WY"
 )
+STATES = frozenset(_STATES.split())
 
 
 @dataclass(frozen=True, slots=True)

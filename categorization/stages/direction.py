@@ -21,9 +21,9 @@ class Said:
 _LEVELS = (
     "fed-policy-rate ecb-policy-rate boe-policy-rate boj-policy-rate other-central-banks us-cpi world-inflation "
     "household-prices us-gdp us-jobs us-housing world-growth us-equity-indices world-equity-indices single-stocks "
-    "equity-volatility us-treasury-yields us-dollar other-currencies bitcoin-price ether-price altcoin-prices crude-oil "
-    "natural-gas gasoline gold industrial-metals agriculture us-approval-polls daily-temperature global-temperature "
-    "rain-snow us-debt-deficit"
+    "equity-volatility us-treasury-yields us-dollar other-currencies bitcoin-price ether-price altcoin-prices "
+    "crude-oil natural-gas gasoline gold industrial-metals agriculture us-approval-polls daily-temperature "
+    "global-temperature rain-snow us-debt-deficit"
 )
 _NO_AXIS = (
     "ai-leaderboards american-football basketball baseball ice-hockey soccer tennis-golf combat-sports "

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 NAME = "fuse"
 # How much each opinion counts (on log likelihoods), found on our own examples and checked by eye.
-WEIGHTS = {"prior": 1.5, "rules": 1.4, "lexical": 0.75, "semantic": 0.35}
+WEIGHTS = {"prior": 1.9, "rules": 1.4, "lexical": 0.75, "semantic": 0.35}
 # An opinion may not rule a factor out: each has this floor.
 FLOORS = {"prior": 0.006, "rules": 0.006, "lexical": 0.004, "semantic": 0.004}
 TEMPERATURE = 1.0

@@ -13,6 +13,13 @@ _district = re.compile(r"\b([A-Z]{2})-(?:\d{1,2}|AL)\b")
 _stock = re.compile(r"\(\$?[A-Z]{1,5}\)")
 _not_stocks = {"(BO", "(SI)", "(GC)", "(CL)", "(NG)", "(HIGH)", "(LOW)", "(SPX)", "(NDX)", "(HSI)", "(WTI)", "(XAUUSD)"}
 _not_stocks |= {"(XAGUSD)", "(RUT)", "(DJI)", "(NYA)", "(NKY)", "(UKX)", "(DAX)", "(HG)", "(SPY)", "(QQQ)", "(VIX)"}
+# "Oeiras 3: Henrique Rocha vs Roman Safiullin": a place or a cup, and two people.
+_duel = re.compile(
+    r"^[^:]{3,60}: [A-ZÀ-Ž][\w'’.-]+(?: [A-ZÀ-Ža-z][\w'’.-]+){1,4} vs [A-ZÀ-Ž][\w'’.-]+(?: [A-ZÀ-Ža-z][\w'’.-]+){1,4}$"
+)
+_bare_win = re.compile(r"^Will [^?|]{3,40} win\?$")
+_abbreviations = re.compile(r"^(?:Spread: [A-Z]{2,3} \(|[A-Z]{2,3} vs\. [A-Z]{2,3}\b)")
+_over_under = re.compile(r"\bO/U (\d+)(?:\.\d)?\b")
 _slug_id = re.compile(r"(?:-\d+)+$")
 _masked = re.compile(r"\d")
 
@@ -59,12 +66,30 @@ def normalize(reading: Reading) -> Text:
         tags["district"] = {"district"}
     if any(found.group() not in _not_stocks for found in _stock.finditer(whole)):
         tags["ticker"] = {"ticker"}
-    if on_kalshi:
-        stem = series_stem(reading.series_key or reading.native_id)
-    else:
-        stem = reading.slug.split("-", 1)[0].lower()
+    tags.update(_shapes(reading))
+    # A market's own ticker where the venue's event names no series.
+    ticker = reading.series_key or reading.native_id
+    stem = series_stem(ticker) if on_kalshi else reading.slug.split("-", 1)[0].lower()
     named = dict.fromkeys(name.strip().lower() for name in (reading.category, *reading.tags) if name.strip())
     return Text(words=words, tags=tags, stem=stem, venue=reading.venue, slug=reading.slug.lower(), names=tuple(named))
+
+
+def _shapes(reading: Reading) -> dict[str, set[str]]:
+    """Tag what the form of a title gives away: a duel, a bare win, the size of a total."""
+    shapes: dict[str, set[str]] = {}
+    title = reading.title.strip()
+    if _duel.match(title):
+        shapes["duel"] = {"duel"}
+    if _bare_win.match(title):
+        shapes["barewin"] = {"barewin"}
+    if _abbreviations.match(title):
+        shapes["abbreviations"] = {"abbreviations"}
+    total = _over_under.search(title)
+    if total is not None:
+        points = int(total.group(1))
+        size = "highscore" if points >= 100 else "goals" if points <= 6 else "runs" if points <= 20 else "points"
+        shapes[size] = {size}
+    return shapes
 
 
 def explain(text: Text) -> str:

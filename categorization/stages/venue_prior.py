@@ -12,7 +12,7 @@ NAME = "venue prior"
 
 
 # A tag names what a market touches, often beside what it is about; it counts for less than a series.
-TAG_SHARE = 0.35
+TAG_SHARE = 0.15
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,9 @@ class Books:
         *,
         is_taker: bool,
     ) -> Fill:
-        fee, cost = self.ledger.apply(order, market, price, size, now, is_taker=is_taker)
+        fee, cost = self.ledger.apply(
+            order, market, price, size, now, is_taker=is_taker, pays=self.feed.outcome(market)
+        )
         order.filled += size
         order.updated_at = now
         if is_taker:

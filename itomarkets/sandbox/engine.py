@@ -290,9 +290,11 @@ class World(Books):
         paid = 0
         for position in self.ledger.open_positions():
             market = self.feed.market(position.venue, position.market_key)
-            if market is not None and now >= market.settle_at:
+            settles_at = market.settle_at if market else position.settles_at
+            if now >= settles_at:
+                pays = self.feed.outcome(market) if market else position.pays
                 with self.store.transaction():
-                    self.ledger.settle(position, self.feed.outcome(market), market.settle_at)
+                    self.ledger.settle(position, pays, settles_at)
                 paid += 1
         return paid
 

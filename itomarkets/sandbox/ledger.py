@@ -48,14 +48,22 @@ class Ledger:
         return [position for position in self._positions.values() if position.quantity != 0]
 
     def apply(
-        self, order: Order, market: SandboxMarket, price: Decimal, size: Decimal, now: datetime, *, is_taker: bool
+        self,
+        order: Order,
+        market: SandboxMarket,
+        price: Decimal,
+        size: Decimal,
+        now: datetime,
+        *,
+        is_taker: bool,
+        pays: Decimal,
     ) -> tuple[Decimal, Decimal]:
         """Book one fill on its owner's cash and position; return (fee, dollars that the contracts cost).
 
         A net buy first closes NO (each pair is worth $1), then opens YES; a net sell the reverse.
         """
         key = (order.account_id, order.venue, order.market_key, order.token)
-        position = self._positions.get(key) or _empty(order, now)
+        position = self._positions.get(key) or _empty(order, market, pays, now)
         if order.token == NET:
             signed = size if order.side == "buy" else -size
             cash, each = self._net(position, signed, price)
@@ -149,7 +157,7 @@ def _charge(
     return fee, change
 
 
-def _empty(order: Order, now: datetime) -> Position:
+def _empty(order: Order, market: SandboxMarket, pays: Decimal, now: datetime) -> Position:
     return Position(
         account_id=order.account_id,
         venue=order.venue,
@@ -163,6 +171,8 @@ def _empty(order: Order, now: datetime) -> Position:
         fees=ZERO,
         traded=ZERO,
         updated_at=now,
+        settles_at=market.settle_at,
+        pays=pays,
     )
 
 

@@ -101,7 +101,8 @@ class Fill:
 class Position:
     """What an account holds of a market: signed YES contracts (token net) or units of one token.
 
-    `cost` is what the open quantity cost; `traded` the dollars of all its fills.
+    `cost` is what the open quantity cost; `traded` the dollars of all its fills. `settles_at` and `pays` (what YES
+    will pay) are kept here so that a sandbox that slept past the market's listing still settles it.
     """
 
     account_id: str
@@ -116,6 +117,8 @@ class Position:
     fees: Decimal
     traded: Decimal
     updated_at: datetime
+    settles_at: datetime
+    pays: Decimal
     settled_at: datetime | None = None
 
 
@@ -216,7 +219,7 @@ class Store:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(
-            ":memory:" if folder is None else str(folder / "sandbox.sqlite3"),
+            ":memory:" if folder is None else str(folder / "exchange.sqlite3"),
             isolation_level=None,
             check_same_thread=False,  # tests drive the app from a thread of their own, one at a time
         )

@@ -39,6 +39,8 @@ KEPT_DAYS = {"day": 3, "week": 14, "month": 40, "quarter": 120, "half": 220, "ye
 COMING_DAYS = 8
 COMBOS_A_DAY = 4
 COMBO_DAYS = 30
+# Combos are made of markets with more than weekly cycles: a restart still lists all that a past combo needs.
+LONGER = timedelta(days=25)
 
 
 class Group(NamedTuple):
@@ -233,7 +235,10 @@ class SyntheticFeed(Catalogue):
                 (
                     market
                     for market in self._markets[KALSHI]
-                    if market.open_at < made_at and timedelta(2) < market.close_at - made_at < timedelta(days=25)
+                    if not market.is_combo
+                    and market.open_at < made_at
+                    and market.close_at - market.open_at > LONGER
+                    and timedelta(days=2) < market.close_at - made_at < LONGER
                 ),
                 key=lambda market: stable_hash(made, market.key),
             )

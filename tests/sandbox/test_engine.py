@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itomarkets.sandbox.engine import PlacedOrder, Refused
+from itomarkets.sandbox.engine import PlacedOrder, Refused, World
 from itomarkets.sandbox.model import KALSHI, NET, NO, POLYMARKET, YES
-from tests.sandbox.kalshi_world import Stage
+from tests.sandbox.kalshi_world import FixedFeed, Stage, Time
 
 D = Decimal
 
@@ -160,6 +160,19 @@ def test_closing_cancels_and_settling_pays_once(stage: Stage) -> None:
     stage.world.advance()
     assert stage.cash(stage.alice) == cash + 10
     assert len(stage.world.settlements(stage.alice.id, KALSHI)) == 1
+
+
+def test_a_market_that_left_the_listing_while_the_sandbox_slept_still_pays(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.book("TEST-1", [], [(40, 10)])
+    place(stage, size="10", tif="ioc")
+    cash = stage.cash(stage.alice)
+    stage.world.store.close()
+    emptied = FixedFeed()
+    later = Time(stage.one.settle_at + timedelta(days=400))
+    world = World(emptied, later, tmp_path)
+    world.advance()
+    assert sum(world.ledger.shards(stage.alice.id, KALSHI).values()) == cash + 10
 
 
 def test_a_market_settled_by_hand_stays_settled_after_a_restart(tmp_path: Path) -> None:

@@ -95,10 +95,10 @@ def test_a_restart_weeks_later_knows_the_markets_that_are_still_open() -> None:
     restarted, moved = SyntheticFeed(7, later), SyntheticFeed(7, NOW)
     moved.refresh(later)
     for venue in VENUES:
-        fresh = {m.key for m in open_markets(restarted, later, venue) if not m.is_combo}
-        grown = {m.key for m in open_markets(moved, later, venue) if not m.is_combo}
+        fresh = {m.key for m in open_markets(restarted, later, venue)}
+        grown = {m.key for m in open_markets(moved, later, venue)}
         assert fresh == grown
-        kept = [m for m in open_markets(feed(), NOW, venue) if m.close_at > later and not m.is_combo]
+        kept = [m for m in open_markets(feed(), NOW, venue) if m.close_at > later]
         assert all(restarted.market(venue, m.key) for m in kept)
 
 

@@ -54,7 +54,7 @@ def plot(times: Sequence[datetime], values: Sequence[Any], says: str = "") -> di
     known = [point for point in points if point is not None]
     if len(known) < 2:
         return {"path": "", "says": says}
-    left, right, height = 44, 680, 240
+    left, right, height = 64, 690, 240
     start, span = times[0], max((times[-1] - times[0]).total_seconds(), 1)
     places = [Decimal(str((at - start).total_seconds())) / Decimal(str(span)) for at in times]
     low, high = min(known), max(known)

@@ -62,6 +62,7 @@ def test_escaped_line_breaks_are_read() -> None:
             serialization.BestAvailableEncryption(b"password"),
         ).decode(),
     ],
+    ids=["empty", "a word", "cut off", "another curve", "too short", "OpenSSH", "with a password"],
 )
 def test_anything_else_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(VenueAuthError) as caught:

@@ -118,9 +118,10 @@ def _drop_small(
         small = [leg for leg in kept if is_too_small(leg, counts[leg.market_id])]
         if not small:
             return counts
-        # The leg that misses most goes first: without it the others may reach their minimum.
-        least = min(small, key=lambda leg: counts[leg.market_id] / max(leg.minimum, leg.step))
-        kept.remove(least)
+        # Those that miss most go first, half of them at a time: without them the others may reach their minimum.
+        small.sort(key=lambda leg: counts[leg.market_id] / max(leg.minimum, leg.step))
+        gone = {leg.market_id for leg in small[: (len(small) + 1) // 2]}
+        kept = [leg for leg in kept if leg.market_id not in gone]
     return {}
 
 

@@ -14,6 +14,7 @@ from accounts.models import User
 from tests.factories import make_user
 from tests.trading.venue import KEYS
 from trading.accounts import AccountRefused, allowed_modes, connect_account
+from trading.checks import credential_keys_are_set
 from trading.credentials import CredentialUnreadable, Secrets, key_ring, open_sealed, rotate_all, seal
 from trading.models import VenueAccount
 
@@ -174,3 +175,10 @@ def test_a_test_key_reaches_paper_and_sandbox_only() -> None:
     assert allowed_modes("test") == {"paper", "sandbox"}
     assert allowed_modes("anything else") == {"paper", "sandbox"}
     assert allowed_modes("live") == {"paper", "sandbox", "demo", "live"}
+
+
+def test_the_deployment_check_names_missing_keys(settings: Any) -> None:
+    assert credential_keys_are_set() == []
+    settings.CREDENTIAL_KEYS, settings.EMBEDDED = [], False
+    (error,) = credential_keys_are_set()
+    assert error.id == "trading.E001"

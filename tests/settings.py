@@ -10,6 +10,8 @@ os.environ.setdefault("ITO_VAR", tempfile.mkdtemp(prefix="itomarkets-tests-"))
 
 from itomarkets.settings import *  # noqa: F403
 
+STATIC_ROOT = VAR_DIR / "static"  # noqa: F405
+STATIC_ROOT.mkdir(exist_ok=True)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
 CELERY_BROKER_URL = "memory://"

@@ -65,13 +65,18 @@ def make_vectorizers(
     from sklearn.feature_extraction.text import CountVectorizer
 
     words = CountVectorizer(
-        tokenizer=str.split, token_pattern=None, ngram_range=(1, 2), vocabulary=_numbered(word_terms), lowercase=False
+        tokenizer=str.split,
+        token_pattern=None,
+        ngram_range=(1, 2),
+        vocabulary=_numbered(word_terms),
+        # What one example alone says is noise; its letters are still heard.
+        min_df=2 if word_terms is None else 1,
+        lowercase=False,
     )
     chars = CountVectorizer(
         analyzer="char_wb",
         ngram_range=(3, 4),
         vocabulary=_numbered(char_terms),
-        # A letter group of one example only is noise.
         min_df=2 if char_terms is None else 1,
         lowercase=False,
     )

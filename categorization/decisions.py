@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # Texts that are vectorised at once: enough to be fast, few enough to stay small.
-BATCH = 2048
+BATCH = 1024
 
 TrailEntry = dict[str, object]
 

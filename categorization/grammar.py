@@ -14,7 +14,7 @@ _statement = re.compile(
     r"before|by|replaced|"
     r"removed|released?|signed|passes|passed|announce[sd]?|called|confirmed|banned|enters?|becomes?|confirms|"
     r"happens?|falls?|"
-    r"rises?|meets?|up|down|cut|cuts|re-?launches|in 20\d\d\?|ends?|lose|loses|fired|resigns?|arrested|"
+    r"rises?|meets?|up|down|cut|cuts|re-?launches|drop|ends?|lose|loses|fired|resigns?|arrested|"
     r"impeached|acquired?|"
     r"repealed|stays?|depart|visit|deal|merger|recession|this year)\b"
 )
@@ -41,7 +41,7 @@ _rising = re.compile(
     r"ath|up or down|"
     r"highest|record high|outperforms?|beats?|cross(?:es)?|positive|raise[sd]?|higher|flip(?:s|ped)?|largest|"
     r"top|gains?|up|"
-    r"stronger|strengthens?|doubles?|best|most)\b"
+    r"stronger|strengthens?|hottest|warmest|pass(?:es)? \d|doubles?|best|most)\b"
 )
 _falling = re.compile(
     r"\b(?:dips?|drops?|falls?|declines?|decreases?|decreased|cuts?|lower|lowers|lowest|shrinks?|reduces?|"

@@ -34,7 +34,7 @@ from markets.upsert import RowWriter, plain, plain_columns
 STAGES = (normalize, group, screen, venue_prior, rules, lexical, semantic, fuse, direction, assign)
 
 # Markets read and decided at once; memory stays flat, whatever the number of markets.
-CHUNK = 4_000
+CHUNK = 3_000
 # Rows written in one transaction: well under a second on SQLite, so that other writers get their turn.
 WRITE_CHUNK = 1_000
 REVIEWED = (Classification.Status.CONFIRMED, Classification.Status.CORRECTED)

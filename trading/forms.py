@@ -22,7 +22,7 @@ POLICIES = (
 )
 POLICY_WORDS = {
     Trade.Policy.BEST_EFFORT.value: "Every leg is tried; what fills is kept, what does not stays as cash.",
-    Trade.Policy.HOLD_AND_ASK.value: "If a leg fails, the rest waits for your decision.",
+    Trade.Policy.HOLD_AND_ASK.value: "If a leg fails, the rest is not sent.",
 }
 
 SALE_WORDS = "Every leg is tried; what nobody buys at its limit stays with you."

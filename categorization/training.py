@@ -34,6 +34,8 @@ CODE = (
     "knowledge/*.py",
     "pipeline.py",
     "decisions.py",
+    "grammar.py",
+    "sides.py",
     "reading.py",
     "training.py",
     "artifact.py",

@@ -1,5 +1,6 @@
 """Everything on one machine: both exchanges' stand-in, database, workers and pages."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -14,6 +15,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from accounts.models import User
 from baskets.backfill import backfill_history
@@ -63,6 +65,13 @@ class Command(BaseCommand):
             self.stdout.write("Stopping.")
         except ProcessProblem as problem:
             raise CommandError(str(problem)) from problem
+        except (OSError, OperationalError) as error:
+            if not _disk_is_full(error):
+                raise
+            raise CommandError(
+                f"The disk that holds {settings.VAR_DIR} is full. Make room, or set ITO_VAR to a folder on another "
+                "disk, and run it again: it goes on with what is there."
+            ) from error
         finally:
             supervisor.stop()
 
@@ -130,6 +139,11 @@ class Command(BaseCommand):
         refresh_quotes(now=clock.now())
         report = record_prices(now=clock.now())
         self._say(f"recorded the prices of {report.recorded} baskets")
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Tell a full disk from other trouble: the system says ENOSPC, SQLite says so in words."""
+    return getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
 
 
 def _as_interrupt(number: int, frame: Any) -> None:

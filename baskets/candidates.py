@@ -18,8 +18,7 @@ from markets.models import Market
 DIRECTIONS = {1: "YES means more", -1: "YES means less", 0: "YES is neither more nor less"}
 # Where a venue gives no volume of the day, a month's even share of all volume stands in.
 DAYS_OF_VOLUME = Decimal(30)
-SEASON = timedelta(days=90)
-MOST_SEASONS = 2
+QUARTER = timedelta(days=91)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +157,6 @@ def _build(row: tuple, side: str, why: str, now: datetime) -> Candidate:
         accepts_orders=row[9],
         listed_price=price if price is None or side == Side.YES else 1 - price,
         volume=day if day else (total or ZERO) / DAYS_OF_VOLUME,
-        seasons=0 if row[21] is None else min(MOST_SEASONS, max(0, (now - row[21]) // SEASON)),
+        quarters=0 if row[21] is None else max(0, (now - row[21]) // QUARTER),
         why=why,
     )

@@ -17,8 +17,8 @@ def choose(
 ) -> list[Candidate]:
     """Return up to `count` markets, those to keep first.
 
-    The next leg comes from the factor with the fewest legs, in the taxonomy's order. Within it, what has traded for a
-    season goes before what has not (a known past is tested, and can be shown), the venue with fewer legs before the
+    The next leg comes from the factor with the fewest legs, in the taxonomy's order. Within it, the longer past,
+    up to `past_quarters`, goes first (a known past is tested, and can be shown), the venue with fewer legs before the
     other, a sibling of a leg that fell out (`successors_of`: series) before strangers, and the busiest before the rest.
     One event, and one question, gives at most `per_event` legs and one series `per_series`; the latter gives way below
     `min_legs`.
@@ -30,10 +30,14 @@ def choose(
     series = Counter(candidate.series_key for candidate in chosen if candidate.series_key)
     factors = Counter(candidate.factor for candidate in chosen)
     venues = Counter(candidate.venue for candidate in chosen)
+
+    def past(candidate: Candidate) -> int:
+        return min(candidate.quarters, method.past_quarters)
+
     queues: dict[tuple[int, str], dict[str, list[Candidate]]] = {}
     busiest_last = sorted(
         (candidate for candidate in candidates if candidate.market_id not in held),
-        key=lambda c: (c.series_key in successors_of, c.seasons, c.volume, -c.market_id),
+        key=lambda c: (c.series_key in successors_of, past(c), c.volume, -c.market_id),
     )
     for candidate in busiest_last:
         by_venue = queues.setdefault((candidate.factor_position, candidate.factor), {})
@@ -57,7 +61,7 @@ def choose(
         by_venue = queues[key]
         venue = min(
             by_venue,
-            key=lambda name: (not by_venue[name][-1].seasons, venues[name], -by_venue[name][-1].volume, name),
+            key=lambda name: (-past(by_venue[name][-1]), venues[name], -by_venue[name][-1].volume, name),
         )
         candidate = by_venue[venue].pop()
         if not by_venue[venue]:

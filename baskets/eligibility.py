@@ -34,8 +34,8 @@ class Candidate:
     accepts_orders: bool
     listed_price: Decimal | None
     volume: Decimal
-    # Whole quarters of a year that it has traded, counted up to two.
-    seasons: int
+    # Whole quarters of a year since it opened.
+    quarters: int
     why: str
 
     @property

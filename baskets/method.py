@@ -35,6 +35,7 @@ class Method:
     max_legs: int = 12
     per_event: int = 1
     per_series: int = 3
+    past_quarters: int = 4
     scheme: str = "liquidity"
     rebalance_days: int = 30
     drift_band: Decimal = Decimal("0.10")

@@ -1,6 +1,5 @@
 """Hold the sandbox's strings: accounts, clock, settlement, pauses and faults, under /control."""
 
-import time
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -98,7 +97,7 @@ class Control:
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= FASTEST:
             raise Unacceptable(f"rate is {rate!r}; expected 0 to {FASTEST:.0f}")
         start = _instant(body["at"]) if "at" in body else self.world.now()
-        anchor = time.time()
+        anchor = clock.machine_now().timestamp()
         clock.set_clock(clock.Clock(start=start, rate=float(rate), anchor=anchor))
         self.world.advance()
         stamp = start.isoformat().replace("+00:00", "Z")

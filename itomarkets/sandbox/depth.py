@@ -37,13 +37,15 @@ def top_of(market: SandboxMarket, fair: float, slot: int) -> Top:
     units = fair * PRICE_UNITS
     here = max(1, min(PRICE_UNITS - 1, int(units)))
     step = market.step_at(here)
-    depth_class = seed % 100
+    # What trades for years is never thin or wild.
+    depth_class = seed % (100 if market.depth == 1 else 88)
     if depth_class < 60:
         half, base = 0.5 * step if step >= 50 else 20.0, 400 + (seed >> 8) % 1600
     elif depth_class < 88:
         half, base = 50.0 + (noise & 15), 120 + (seed >> 8) % 400
     else:
         half, base = 150.0 + (noise & 127), 10 + (seed >> 8) % 60
+    base *= market.depth
     bid = market.snap(max(0, int(units - half)), up=False)
     ask = market.snap(min(PRICE_UNITS, int(units + half) + 1), up=True)
     if depth_class >= 96 and (noise >> 20) % 3 == 0:

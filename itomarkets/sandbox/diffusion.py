@@ -2,8 +2,9 @@
 
 A quantity that nobody sees follows a seeded Brownian path: steps at UTC midnights, and inside a day a bridge of
 midpoints whose deviations are hashes of their place. A threshold's price is the chance that the path ends above it,
-so ladders are monotone, bands sum to 1, and the price is a fair game that is decided when the path ends. These
-numbers are a simulated world, not money: the exchange turns them into Decimals on its price grid.
+so ladders are monotone, bands sum to 1, and the price is a fair game that is decided when the path ends. News comes
+more thickly towards the end, so that a question of years stays open for most of them. These numbers are a simulated
+world, not money: the exchange turns them into Decimals on its price grid.
 """
 
 from array import array
@@ -16,6 +17,7 @@ SPREAD = sqrt(3.0) / 65_536.0
 ROOT_HALF = sqrt(0.5)
 BRIDGE_STEPS = 11  # 86,400 s / 2^11 is 42 s: finer than the slots of books
 LOWEST = 0.003
+SMALL_TALK = 0.06
 
 
 def gauss(bits: int) -> float:
@@ -74,24 +76,33 @@ def shimmer(seed: int, ts: float) -> float:
 
 
 class Hidden:
-    """A hidden quantity between two instants, in units of its own standard deviation at the end."""
+    """A hidden quantity between two instants, in units of its own standard deviation at the end.
 
-    __slots__ = ("_path", "end_ts", "root", "seed", "start_ts")
+    Its variance grows with the square of the time: half of all that will be known comes in the last 30 %.
+    """
+
+    __slots__ = ("_path", "_talk", "end_ts", "life", "root", "seed", "start_ts")
 
     def __init__(self, seed: int, start_ts: float, end_ts: float) -> None:
         self.seed = seed
         self.start_ts = start_ts
         self.end_ts = end_ts
-        self.root = sqrt(max(end_ts - start_ts, 3600.0) / DAY)
+        self.life = max(end_ts - start_ts, 3600.0)
+        self.root = sqrt(self.life / DAY)
+        # Small talk says less about what is years away.
+        self._talk = SMALL_TALK / max(1.0, sqrt(self.root))
         self._path = Brownian(seed, start_ts)
 
     def seen(self, ts: float) -> tuple[float, float]:
         """Return where the quantity stands and how far it may still go (one standard deviation)."""
-        left = sqrt(max(self.end_ts - ts, 600.0) / DAY) / self.root
-        return self._path.value(min(ts, self.end_ts)) / self.root + 0.06 * left * shimmer(self.seed, ts), left
+        gone = min(1.0, max(0.0, (ts - self.start_ts) / self.life))
+        known = gone * gone
+        left = sqrt(max(1.0 - known, 600.0 / self.life))
+        here = self._path.value(self.start_ts + known * self.life) / self.root
+        return here + self._talk * left * shimmer(self.seed, ts), left
 
     def final(self) -> float:
-        return self._path.value(self.end_ts) / self.root
+        return self._path.value(self.start_ts + self.life) / self.root
 
 
 class Between:

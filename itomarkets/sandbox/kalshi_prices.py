@@ -242,8 +242,8 @@ class Prices:
             after = self._top(market, min(period_end, closes - 1))
             draw = mix(market.seed ^ period_end)
             trades = _traded_in(market, draw, minutes)
-            first, final = (before.ask if draw & 1 else before.bid), (after.ask if draw & 2 else after.bid)
-            if not (0 < first < PRICE_UNITS and 0 < final < PRICE_UNITS):
+            first, final = _hit(before, buys=bool(draw & 1)), _hit(after, buys=bool(draw & 2))
+            if not (first and final):
                 trades = 0
             yield Candle(period_end, before, after, first, final, previous, trades, _open_interest(market, period_end))
             if trades:
@@ -303,6 +303,12 @@ def _bounds(start: int, end: int, minutes: int) -> Iterator[tuple[int, int]]:
         if close >= start:
             yield int((day - timedelta(days=1)).timestamp()), close
         day, close = day + timedelta(days=1), following
+
+
+def _hit(top: Top, *, buys: bool) -> int:
+    """Return the quote that a taker hits, the other one where his side has none; 0 where neither has."""
+    ask = top.ask if top.ask < PRICE_UNITS else 0
+    return (ask or top.bid) if buys else (top.bid or ask)
 
 
 def _trades_an_hour(market: SandboxMarket, draw: int) -> int:

@@ -58,9 +58,9 @@ def market_object(world: World, market: SandboxMarket, now: datetime) -> dict[st
         close_ts = market.close_at.timestamp()
         last = _traded(market, world.feed.price_float(market, min(now_ts, close_ts - 1.0)))
         before = _traded(market, world.feed.price_float(market, min(now_ts - DAY_SECONDS, close_ts - 1.0)))
-        volume = market.volume
+        volume = market.traded_until(now)
         open_interest = volume // 3 + market.seed % 50
-        volume_24h = market.volume_24h if status in ("open", "paused") else 0
+        volume_24h = market.traded_today(now) if status in ("open", "paused") else 0
     spread = max(1, (top.ask - top.bid) // 2) if top.bid and top.ask < PRICE_UNITS else 100
     row: dict[str, Any] = {
         "ticker": market.key,

@@ -107,7 +107,9 @@ class SandboxMarket:
 
     `key` is the Kalshi ticker or the Gamma id. `outcome` is what YES pays if it is already known
     to the sandbox (ask `Feed.outcome`); nobody sees it before `settle_at`. `raw` is the recorded
-    wire object, where there is one. `ordinal` orders listings and is the cursor of pages.
+    wire object, where there is one. `ordinal` orders listings and is the cursor of pages. `depth`
+    multiplies the sizes of the standing book. Of a market that `grows`, `volume` is that at its close
+    and `volume_24h` that halfway; otherwise they are those of now.
     """
 
     venue: str
@@ -129,6 +131,8 @@ class SandboxMarket:
     fee: FeeRule = field(default_factory=kalshi_fee)
     volume: int = 0
     volume_24h: int = 0
+    depth: int = 1
+    grows: bool = False
     slug: str = ""
     group_title: str = ""
     condition_id: str = ""
@@ -148,6 +152,19 @@ class SandboxMarket:
     @property
     def is_combo(self) -> bool:
         return bool(self.legs)
+
+    def share_of_life(self, now: datetime) -> float:
+        """Return how much of its time from opening to close is over, 0 to 1."""
+        life = (self.close_at - self.open_at).total_seconds()
+        return min(1.0, max(0.0, (now - self.open_at).total_seconds() / life)) if life > 0 else 1.0
+
+    def traded_until(self, now: datetime) -> int:
+        """Return the contracts traded so far: of what grows, little at first, `volume` by the close."""
+        return int(self.volume * self.share_of_life(now) ** 1.5) if self.grows else self.volume
+
+    def traded_today(self, now: datetime) -> int:
+        """Return the contracts traded in the last day: of what grows, `volume_24h` only halfway through its life."""
+        return int(self.volume_24h * (2 * self.share_of_life(now)) ** 0.5) if self.grows else self.volume_24h
 
     def step_at(self, units: int) -> int:
         """Return the tick, in price units, at a price in price units."""

@@ -35,6 +35,7 @@ def market_object(world: World, market: SandboxMarket, now: datetime) -> dict[st
     tick = market.ticks[0].step_units
     opened, end = iso(market.open_at), iso(market.close_at)
     liquidity = depth * 4
+    volume = market.traded_until(now)
     data: dict[str, Any] = {
         "id": market.key,
         "question": market.title,
@@ -49,7 +50,7 @@ def market_object(world: World, market: SandboxMarket, now: datetime) -> dict[st
         "description": market.rules,
         "outcomes": YES_NO if market.yes_label == "Yes" and market.no_label == "No" else labels_of(market),
         "outcomePrices": f'["{UNIT_TEXT[yes]}", "{UNIT_TEXT[PRICE_UNITS - yes]}"]',
-        "volume": str(market.volume),
+        "volume": str(volume),
         "active": status != "unopened",
         "closed": settled,
         "marketMakerAddress": "",
@@ -64,13 +65,13 @@ def market_object(world: World, market: SandboxMarket, now: datetime) -> dict[st
         "enableOrderBook": not settled,
         "orderPriceMinTickSize": tick / PRICE_UNITS,
         "orderMinSize": float(market.min_size),
-        "volumeNum": market.volume,
+        "volumeNum": volume,
         "liquidityNum": liquidity,
         "endDateIso": end[:10],
         "startDateIso": opened[:10],
         "hasReviewedDates": True,
-        "volume24hr": market.volume_24h,
-        "volumeClob": market.volume,
+        "volume24hr": market.traded_today(now),
+        "volumeClob": volume,
         "liquidityClob": liquidity,
         "clobTokenIds": f'["{market.yes_token}", "{market.no_token}"]',
         "acceptingOrders": status == "open",
@@ -134,8 +135,8 @@ def event_object(world: World, event: SandboxEvent, now: datetime, *, nested: bo
         "new": False,
         "featured": False,
         "restricted": True,
-        "volume": sum(market.volume for market in markets),
-        "volume24hr": sum(market.volume_24h for market in markets),
+        "volume": sum(market.traded_until(now) for market in markets),
+        "volume24hr": sum(market.traded_today(now) for market in markets),
         "openInterest": 0,
         "createdAt": opened,
         "updatedAt": iso(event_changed_at(event, markets, now)),

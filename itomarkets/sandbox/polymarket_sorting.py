@@ -38,7 +38,7 @@ def _liquidity(world: World, row: Entry, now: datetime) -> int:
 
 
 def _volume(world: World, row: Entry, now: datetime) -> int:
-    return sum(market.volume for market in _markets(world, row))
+    return sum(market.traded_until(now) for market in _markets(world, row))
 
 
 def _volume_as_text(world: World, row: Entry, now: datetime) -> Any:
@@ -66,7 +66,7 @@ _FIELDS: dict[str, Read] = {
     "volume": _volume_as_text,
     "volumeNum": _volume,
     "volumeClob": _volume,
-    "volume24hr": lambda world, row, now: sum(market.volume_24h for market in _markets(world, row)),
+    "volume24hr": lambda world, row, now: sum(market.traded_today(now) for market in _markets(world, row)),
     "liquidity": _liquidity_as_text,
     "liquidityNum": _liquidity,
     "liquidityClob": _liquidity,

@@ -30,13 +30,18 @@ from .universe_markets import FACTORS as MARKETS
 from .universe_odd import FACTORS as ODD
 from .universe_politics import FACTORS as POLITICS
 
-FACTORS = {**ECONOMY, **MARKETS, **POLITICS, **LIFE}
+FACTORS = {
+    factor: (tags, (*templates, *(twin for twin in (template.lasting() for template in templates) if twin)))
+    for factor, (tags, templates) in {**ECONOMY, **MARKETS, **POLITICS, **LIFE}.items()
+}
 MONTHS = [f"{date(2000, month, 1):%B}" for month in range(1, 13)]
 # What a series' title loses of an event's: the words about its period.
 TAIL = re.compile(r"\s*\b(at the end of|of the|of|in|on|by|before|after the|after|,)?\s*\{\w+\}.*$")
 # How long a closed event is still listed, by cadence: short cycles would otherwise crowd out everything else.
 KEPT_DAYS = {"day": 3, "week": 14, "month": 40, "quarter": 120, "half": 220, "year": 365}
 COMING_DAYS = 8
+# Each further half year of life brings a market as much trade and depth again as it would have with a short one.
+DAYS_PER_DEPTH = 180
 COMBOS_A_DAY = 4
 COMBO_DAYS = 30
 # Combos are made of markets with more than weekly cycles: a restart still lists all that a past combo needs.
@@ -119,7 +124,7 @@ def periods(cadence: str, ahead: int, first: date, last: date) -> Iterator[Perio
             ends = date(start.year, 11, 7)
         opens = _period_start(cadence, number - ahead + 1)
         if cadence.isdigit():
-            opens = date(start.year - 4 * ahead, 9, 1)
+            opens = date(start.year - 4 * ahead - 2, 9, 1)  # two elections are open at once half of the time
         if opens > last:
             return
         if ends >= first:
@@ -406,7 +411,9 @@ class _Question:
         kalshi_key = f"{self._kalshi_key}-{code}" if code else self._kalshi_key
         key = kalshi_key if kalshi else str(self._id("market", kalshi_key))
         seed = stable_hash(self.seed, self.venue, key)
-        volume = int(10 ** (2.7 + (seed >> 16) % 1000 / 250))
+        days = (self.close_at - self.open_at).total_seconds() / 86_400
+        depth = 1 + int(days / DAYS_PER_DEPTH)
+        daily = 10 ** (1.2 + (seed >> 16) % 1000 / 400) * depth
         condition, asked, yes, no = ("", "", "", "") if kalshi else polymarket_ids(key)
         if kalshi:
             tick_label = ("linear_cent",) * 6 + ("deci_cent", "deci_cent", "tapered_deci_cent", "tapered_deci_cent")
@@ -433,8 +440,10 @@ class _Question:
             min_size=Decimal("0.01") if kalshi else Decimal(5),
             exchange_index=self.group.exchange_index if kalshi else 0,
             fee=self._fee(),
-            volume=volume,
-            volume_24h=int(volume * (0.002 + (seed >> 40) % 100 / 1500)),
+            volume=int(daily * days),
+            volume_24h=int(daily * (0.6 + (seed >> 40) % 100 / 125)),
+            depth=depth,
+            grows=True,
             slug="" if kalshi else f"{_slug(question)}-{stable_hash(kalshi_key) % 1000:03d}",
             group_title=group_title,
             condition_id=condition,

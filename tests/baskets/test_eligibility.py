@@ -29,7 +29,7 @@ def candidate(number: int = 1, **values) -> Candidate:
         "accepts_orders": True,
         "listed_price": Decimal("0.50"),
         "volume": Decimal(1000),
-        "seasons": 0,
+        "quarters": 0,
         "why": "",
     }
     return Candidate(**{**defaults, **values})
@@ -153,8 +153,13 @@ def test_the_same_question_on_both_venues_or_twice_on_one_is_one_exposure():
 
 
 def test_a_known_past_goes_before_volume():
-    pool = [candidate(n, volume=Decimal(1000 * n), seasons=n % 3) for n in range(1, 7)]
+    pool = [candidate(n, volume=Decimal(1000 * n), quarters=n % 3) for n in range(1, 7)]
     assert [c.market_id for c in choose(pool, count=6, method=DEFAULTS)] == [5, 2, 4, 1, 6, 3]
+
+
+def test_beyond_a_year_the_past_counts_no_more():
+    pool = [candidate(n, volume=Decimal(n), quarters=12 - n) for n in range(1, 11)]
+    assert [c.market_id for c in choose(pool, count=10, method=DEFAULTS)] == [8, 7, 6, 5, 4, 3, 2, 1, 9, 10]
 
 
 def test_the_order_of_candidates_changes_nothing():

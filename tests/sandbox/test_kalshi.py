@@ -13,6 +13,7 @@ from itomarkets.sandbox.app import create_app
 from itomarkets.sandbox.engine import World
 from itomarkets.sandbox.model import KALSHI
 from itomarkets.sandbox.universe import SyntheticFeed
+from markets.venues.kalshi import parse_candles
 from tests.sandbox.kalshi_world import BASE, START, Client, Stage, kalshi_checker, request
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -206,6 +207,21 @@ def test_daily_candles_end_at_midnight_in_new_york(universe: World) -> None:
     assert hours == {4, 5}
     closes = [row["yes_bid"]["close_dollars"] for row in rows]
     assert [row["yes_bid"]["open_dollars"] for row in rows][1:] == closes[:-1]
+
+
+def test_a_market_of_years_has_a_price_on_every_day_even_next_to_nothing(universe: World) -> None:
+    old = [
+        market
+        for market in universe.feed.venue_markets(KALSHI)
+        if market.open_at < NOW - timedelta(days=380) and market.close_at > NOW + timedelta(days=10)
+    ]
+    cheap = sorted(old, key=lambda market: universe.top(market, NOW).bid)[:8]
+    assert universe.top(cheap[0], NOW).bid == 0
+    end = int(NOW.timestamp())
+    window = {"start_ts": end - 365 * DAY, "end_ts": end, "period_interval": 1440}
+    tickers = ",".join(market.key for market in cheap)
+    for row in Client(universe).get("/markets/candlesticks", market_tickers=tickers, **window)["markets"]:
+        assert len(parse_candles(row["candlesticks"], source="candles")) == 365
 
 
 # Signatures

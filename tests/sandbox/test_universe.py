@@ -4,11 +4,13 @@ import time
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from statistics import median
 
 import pytest
 
 from itomarkets.sandbox.engine import World
 from itomarkets.sandbox.model import KALSHI, POLYMARKET, VENUES, SandboxMarket, stable_hash
+from itomarkets.sandbox.templates import each, ladder
 from itomarkets.sandbox.universe import FACTORS, SyntheticFeed
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -71,6 +73,67 @@ def test_every_factor_has_open_markets_and_every_theme_enough_liquid_events() ->
     assert len(FACTORS) == 99
     assert [theme for theme in THEMES if liquid[theme] < 25] == []
     assert [theme for theme in THEMES if len(events[theme]) < 8] == []
+
+
+@pytest.mark.parametrize("days", [0, 25, 45, 100, 180, 222, 300, 590])
+def test_at_any_time_every_theme_has_liquid_events_of_more_than_a_year_that_are_undecided(days: int) -> None:
+    now = NOW + timedelta(days=days)
+    at = SyntheticFeed(7, now)
+    world = World(at, lambda: now)
+    factors = iter(FACTORS)
+    theme_of = {next(factors): theme for theme, size in THEMES.items() for _ in range(size)}
+    factor_of_series = series_factors()
+    questions: dict[str, set[str]] = defaultdict(set)
+    venues: dict[str, set[str]] = defaultdict(set)
+    factors_seen: set[str] = set()
+    for venue in VENUES:
+        for market in open_markets(at, now, venue):
+            event = at.event(venue, market.event_key)
+            factor = factor_of_series.get(event.series_key) if event else None
+            if factor is None or event is None or market.open_at > now - timedelta(days=400):
+                continue
+            top = world.top(market, now)
+            middle = (top.bid + top.ask) / 20_000
+            if 0.08 <= middle <= 0.92 and top.ask - top.bid <= 500 and market.close_at > now + timedelta(days=30):
+                questions[theme_of[factor]].add(event.title)
+                venues[theme_of[factor]].add(venue)
+                factors_seen.add(factor)
+    assert [theme for theme in THEMES if len(questions[theme]) < 16] == []
+    assert [theme for theme in THEMES if venues[theme] != set(VENUES)] == []
+    assert factors_seen == set(FACTORS)
+
+
+def test_a_market_of_years_has_traded_more_than_a_young_one_and_less_than_it_will() -> None:
+    live = open_markets(feed(), NOW, KALSHI)
+    old = [m for m in live if m.open_at < NOW - timedelta(days=400)]
+    young = [m for m in live if m.open_at > NOW - timedelta(days=60) and not m.is_combo]
+    assert median(m.traded_until(NOW) for m in old) > 50 * median(m.traded_until(NOW) for m in young)
+    assert median(m.traded_today(NOW) for m in old) > 3 * median(m.traded_today(NOW) for m in young)
+    assert all(0 < m.traded_until(NOW) < m.traded_until(NOW + timedelta(days=5)) <= m.volume for m in old)
+
+
+def test_what_is_open_for_years_moves_a_few_cents_a_day() -> None:
+    old = [m for m in open_markets(feed(), NOW, POLYMARKET) if m.open_at < NOW - timedelta(days=400)]
+    calm = [m for m in old if m.close_at > NOW + timedelta(days=200)]
+    moves = [
+        abs(float(feed().price(m, NOW - timedelta(days=day)) - feed().price(m, NOW - timedelta(days=day + 1))))
+        for m in calm[::10]
+        for day in range(30)
+    ]
+    assert 0.002 < sum(moves) / len(moves) < 0.02
+    assert max(moves) < 0.12
+
+
+def test_only_what_can_be_asked_years_ahead_has_a_lasting_twin() -> None:
+    gold = ladder("GOLD", "Gold", "Will gold be above {x} at the end of {when}?", (4000, 100, 7, "{:.0f}"), "month", 3)
+    twin = gold.lasting()
+    assert twin is not None
+    assert (twin.series, twin.cadence, twin.ahead, twin.step, twin.steps) == ("GOLDYR", "year", 4, 200, 4)
+    strike = each("STRIKE", "Will {name} by {until}?", "a|b|c|d|e|f", "quarter", 3).lasting()
+    assert strike is not None
+    assert (strike.ahead, strike.names) == (3, ("a", "b", "c", "d"))
+    assert each("RAIN", "Will it rain in {name} in {when}?", "a|b", "month", 3).lasting() is None
+    assert each("SLOW", "Will {name} by {until}?", "a|b", "half", 4).lasting() is None
 
 
 def test_the_same_seed_and_time_give_the_same_markets_and_prices() -> None:

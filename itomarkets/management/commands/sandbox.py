@@ -85,7 +85,7 @@ def _start_clock(*, recorded: bool) -> None:
     """Read ITO_CLOCK; the recorded feed without one starts at its own date, at real speed."""
     try:
         if recorded and not os.environ.get("ITO_CLOCK"):
-            os.environ["ITO_CLOCK"] = f"{RECORDED_START:%Y-%m-%dT%H:%M:%SZ}@1#{time.time():.3f}"
+            os.environ["ITO_CLOCK"] = f"{RECORDED_START:%Y-%m-%dT%H:%M:%SZ}@1#{clock.machine_now().timestamp():.3f}"
         clock.set_clock(clock.parse_clock(os.environ.get("ITO_CLOCK", "")))
     except clock.ClockError as error:
         raise CommandError(str(error)) from error

@@ -14,22 +14,10 @@ from baskets import suggestions
 from baskets.models import Basket, Composition, Constituent, Override, PriceHistory, Suggestion
 from baskets.rebuild import BuildReport, rebuild_baskets
 from itomarkets.lib import clock
+from itomarkets.lib.admin import ReadOnly
 from itomarkets.lib.templatetags.figures import clean
 from itomarkets.records.audit import record
 from markets.models import Market
-
-
-class ReadOnly:
-    """A ledger: looked at, never edited by hand."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 def say_report(request: HttpRequest, report: BuildReport) -> None:
@@ -62,7 +50,6 @@ class BasketAdmin(ReadOnly, admin.ModelAdmin):
 class ConstituentInline(ReadOnly, admin.TabularInline):
     model = Constituent
     fields = ["market", "side", "weight", "units", "mark", "mark_reason", "why"]
-    extra = 0
 
 
 @admin.register(Composition)
@@ -79,7 +66,6 @@ class PriceHistoryAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["basket", "interval", "at", "value", "gauge_sum", "quality", "source"]
     list_filter = ["interval", "source", "basket__kind"]
     list_select_related = ["basket"]
-    show_full_result_count = False
 
 
 class NotesForm(ActionForm):

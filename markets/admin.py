@@ -1,36 +1,18 @@
 """The mirror in the admin: what the venues said is read, not edited."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from itomarkets.lib import clock
+from itomarkets.lib.admin import ReadOnly
 from itomarkets.lib.templatetags.figures import age, cents, compact
 from markets.models import Event, Market, PricePoint, QuarantinedRow, Quote, QuoteDemand, SyncRun
 from markets.quotes import condition, freshness
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """A ledger: to be looked at."""
-
-    list_per_page = 50
-    # Counting a hundred thousand rows for a headline is not worth the wait.
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
+class EventAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("title_or_id", "venue", "native_id", "series_key", "category", "mutually_exclusive", "neg_risk")
     list_filter = ("venue", "mutually_exclusive", "neg_risk", "category")
     search_fields = ("title", "native_id", "series_key")
@@ -42,7 +24,7 @@ class EventAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Market)
-class MarketAdmin(ReadOnlyAdmin):
+class MarketAdmin(ReadOnly, admin.ModelAdmin):
     list_display = (
         "question",
         "venue",
@@ -76,7 +58,7 @@ class MarketAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Quote)
-class QuoteAdmin(ReadOnlyAdmin):
+class QuoteAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("market", "bid", "ask", "state", "freshness", "age", "received_at")
     list_filter = ("market__venue",)
     search_fields = ("market__title", "market__native_id")
@@ -105,7 +87,7 @@ class QuoteAdmin(ReadOnlyAdmin):
 
 
 @admin.register(QuoteDemand)
-class QuoteDemandAdmin(ReadOnlyAdmin):
+class QuoteDemandAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("market", "source", "until")
     list_filter = ("source",)
     search_fields = ("market__title", "market__native_id")
@@ -113,7 +95,7 @@ class QuoteDemandAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PricePoint)
-class PricePointAdmin(ReadOnlyAdmin):
+class PricePointAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("market", "interval", "at", "price", "bid", "ask", "source")
     list_filter = ("interval", "source")
     search_fields = ("market__native_id",)
@@ -122,7 +104,7 @@ class PricePointAdmin(ReadOnlyAdmin):
 
 
 @admin.register(SyncRun)
-class SyncRunAdmin(ReadOnlyAdmin):
+class SyncRunAdmin(ReadOnly, admin.ModelAdmin):
     list_display = (
         "started_at",
         "venue",
@@ -143,7 +125,7 @@ class SyncRunAdmin(ReadOnlyAdmin):
 
 
 @admin.register(QuarantinedRow)
-class QuarantinedRowAdmin(ReadOnlyAdmin):
+class QuarantinedRowAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("native_id", "venue", "run", "error")
     list_filter = ("venue",)
     search_fields = ("native_id", "error")

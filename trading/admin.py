@@ -6,6 +6,7 @@ from django.http import HttpRequest
 
 from accounts.models import User
 from itomarkets.lib import clock
+from itomarkets.lib.admin import ReadOnly
 from trading.models import (
     CashEntry,
     Fill,
@@ -20,51 +21,24 @@ from trading.models import (
 from trading.switch import set_switch
 
 
-class Ledger(admin.ModelAdmin):
-    """A page to read: what happened is not edited."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-class LedgerLines(admin.TabularInline):
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-class OrderLines(LedgerLines):
+class OrderLines(ReadOnly, admin.TabularInline):
     model = Order
     fields = ("leg_no", "market", "side", "count", "limit_price", "status", "reason", "account")
     show_change_link = True
 
 
-class EventLines(LedgerLines):
+class EventLines(ReadOnly, admin.TabularInline):
     model = OrderEvent
     fields = ("at", "old_status", "new_status", "reason", "evidence")
 
 
-class FillLines(LedgerLines):
+class FillLines(ReadOnly, admin.TabularInline):
     model = Fill
     fields = ("at", "venue_trade_id", "count", "price", "fee", "settlement")
 
 
 @admin.register(Trade)
-class TradeAdmin(Ledger):
+class TradeAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("created_at", "user", "basket", "action", "side", "mode", "amount", "status")
     list_filter = ("status", "mode", "action")
     list_select_related = ("user", "basket")
@@ -73,7 +47,7 @@ class TradeAdmin(Ledger):
 
 
 @admin.register(Order)
-class OrderAdmin(Ledger):
+class OrderAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("created_at", "market", "side", "action", "count", "limit_price", "status", "account")
     list_filter = ("status", "account__mode", "account__kind")
     list_select_related = ("market", "account")
@@ -84,34 +58,34 @@ class OrderAdmin(Ledger):
 
 
 @admin.register(Fill)
-class FillAdmin(Ledger):
+class FillAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("at", "account", "order", "count", "price", "fee", "settlement")
     list_filter = ("settlement", "account__kind")
     list_select_related = ("account", "order")
 
 
 @admin.register(Position)
-class PositionAdmin(Ledger):
+class PositionAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("account", "basket", "market", "side", "count", "cost", "realised", "settled_at")
     list_filter = ("account__mode", "side")
     list_select_related = ("account", "basket", "market")
 
 
 @admin.register(CashEntry)
-class CashEntryAdmin(Ledger):
+class CashEntryAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("at", "account", "kind", "amount", "reference")
     list_filter = ("kind", "account__mode")
     list_select_related = ("account",)
 
 
 @admin.register(TicketQuote)
-class TicketQuoteAdmin(Ledger):
+class TicketQuoteAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("created_at", "user", "basket", "action", "side", "mode", "amount", "worst_cost")
     list_select_related = ("user", "basket")
 
 
 @admin.register(VenueAccount)
-class VenueAccountAdmin(Ledger):
+class VenueAccountAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("user", "kind", "mode", "key_hint", "is_enabled", "live_enabled", "cash", "checked_at")
     list_filter = ("kind", "mode", "is_enabled")
     list_select_related = ("user",)

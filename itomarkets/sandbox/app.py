@@ -37,7 +37,7 @@ def create_app(world: World, *, ticking: bool = True) -> FaultyConnections:
         world.store.close()
 
     inner = Starlette(lifespan=lifespan)
-    app = FaultyConnections(inner)
+    app = FaultyConnections(inner, now=world.now, chain=world.chain)
     inner.router.routes.extend(
         [
             Route("/health", health),

@@ -1,6 +1,7 @@
 """Hold the sandbox's strings: accounts, clock, settlement, pauses and faults, under /control."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -42,6 +43,7 @@ def routes(world: World, faults: FaultyConnections) -> list[Route]:
         ("GET", "/faults", control.show_faults),
         ("POST", "/faults", control.set_faults),
         ("DELETE", "/faults", control.clear_faults),
+        ("GET", "/requests", control.show_requests),
     ]
     return [Route(path, _serve(handler), methods=[method]) for method, path, handler in table]
 
@@ -135,6 +137,10 @@ class Control:
     def clear_faults(self, body: dict[str, Any], request: Request) -> Any:
         self.faults.plan = []
         return self.show_faults(body, request)
+
+    def show_requests(self, body: dict[str, Any], request: Request) -> Any:
+        """List what reached the exchanges, oldest first, and the fault that each request met."""
+        return {"requests": [asdict(logged) for logged in self.faults.requests]}
 
     def _market(self, body: dict[str, Any]) -> SandboxMarket:
         venue, key = str(body.get("venue", "")), str(body.get("key", ""))

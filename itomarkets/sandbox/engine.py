@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from .accounts import Accounts
 from .books import Books, BookSide
+from .chain import Chain
 from .feeds import Feed
 from .model import NET, ONE, ZERO, SandboxMarket
 from .store import Fill, Forced, Order, Position, Settlement
@@ -64,6 +65,7 @@ class World(Books):
     ) -> None:
         super().__init__(feed, clock, store_dir, new_id=new_id)
         self.accounts = Accounts(self.store, self.ledger, clock)
+        self.chain = Chain(self.store, self.ledger)
         self.dedupe_forever = True
         for forced in self.store.rows(Forced):
             self._apply_forced(forced)

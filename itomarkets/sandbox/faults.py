@@ -1,11 +1,21 @@
-"""Make the sandbox misbehave: a plan of (endpoint, nth call, fault), as the connection sees it."""
+"""Make the sandbox misbehave: a plan of (endpoint, nth call, fault), as the connection sees it.
+
+A refused connection is no fault here: it needs a port on which nobody listens.
+"""
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
+import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .chain import Chain
+from .fault_replies import MASKS, REFUSALS, Answer, refusal, retold, reworded
 
 # What can go wrong. "accept" is when the exchange has done what was asked.
 FAULTS = {
@@ -13,12 +23,44 @@ FAULTS = {
     "drop_before_reply": "done, then the connection breaks without a reply",
     "500_before_accept": "a 500, and nothing was done",
     "500_after_accept": "a 500, although it was done",
+    "502_before_accept": "a gateway's 502 page, and nothing was done",
+    "502_after_accept": "a gateway's 502 page, although it was done",
+    "504_before_accept": "a gateway's 504 page, and nothing was done",
     "delay": "done, and the reply comes `seconds` late",
+    "zombie": "the connection breaks, and it is done `seconds` later by the run's clock",
+    "truncated": "done, and the reply ends in the middle",
+    "html": "done, and a page comes with a 200",
+    "not_json": "done, and a word comes with a 200",
+    "no_order": "done, and a 200 names no order",
+    "error_in_success": "done, and a 200 says success together with an error",
     "429": "too many requests, nothing was done",
+    "429_seconds": "too many requests, again after `seconds`",
+    "429_date": "too many requests, again at a date `seconds` ahead",
     "503": "unavailable, nothing was done",
+    "503_disabled": "Polymarket's trading is disabled",
+    "503_cancel_only": "Polymarket takes cancels only",
+    "503_post_only": "Polymarket takes orders that rest only",
+    "425": "Polymarket's matching engine restarts",
+    "401_expired": "the signature is too old",
+    "404": "not found, nothing was done",
+    "trading_paused": "Kalshi's trading_active is false, nothing was done",
+    "not_canceled": "Polymarket lists the cancel under not_canceled",
+    "duplicate_rows": "every row of a listing comes twice",
+    "reversed_rows": "a listing comes in the other order",
+    "other_price": "a listing tells known rows with another price",
+    "empty_listing": "a listing lags behind: it has no rows yet",
+    "repeating_cursor": "a listing's cursor leads to the same page for ever",
+    "overfill": "Kalshi fills one contract more than was asked for",
+    "rests": "Kalshi keeps on its book what could not be filled at once",
+    "fails_on_chain": "matched, and `seconds` later by the run's clock failed on chain",
+    "confirms_late": "matched, and final `seconds` later by the run's clock",
 }
-STATUSES = {"500_before_accept": 500, "500_after_accept": 500, "429": 429, "503": 503}
-BODIES = {429: b'{"error":"too many requests"}'}
+REWORDED = (
+    "truncated", "duplicate_rows", "reversed_rows", "other_price", "empty_listing", "repeating_cursor"
+)  # fmt: skip
+RETOLD = ("overfill", "rests")
+FATES = {"fails_on_chain": "FAILED", "confirms_late": "CONFIRMED"}
+REQUESTS_KEPT = 10_000
 
 
 class FaultError(ValueError):
@@ -44,6 +86,25 @@ class Fault:
         return self.nth in (0, self.seen)
 
 
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One request as it arrived, and what the plan did to it."""
+
+    method: str
+    path: str
+    body: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A request that will be done later."""
+
+    at: datetime
+    scope: Scope
+    body: bytes
+
+
 def parse_fault(raw: Any) -> Fault:
     """Read one line of a plan; FaultError says what was expected."""
     if not isinstance(raw, dict):
@@ -67,45 +128,117 @@ def parse_fault(raw: Any) -> Fault:
 
 
 class FaultyConnections:
-    """Middleware that plays the plan. /control and /health never fail."""
+    """Middleware that plays the plan and keeps a log of requests. /control and /health never fail."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, now: Callable[[], datetime], chain: Chain) -> None:
         self.app = app
         self.plan: list[Fault] = []
+        self.requests: deque[Logged] = deque(maxlen=REQUESTS_KEPT)
+        self._now = now
+        self._chain = chain
+        self._held: list[Held] = []
 
     def listed(self) -> list[dict[str, Any]]:
         return [asdict(fault) for fault in self.plan]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        fault = None
-        if scope["type"] == "http" and not scope["path"].startswith(("/control", "/health")):
-            fault = next((f for f in self.plan if f.due(scope["method"], scope["path"])), None)
-        if fault is None:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if fault.fault == "delay":
-
-            async def late(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    await asyncio.sleep(fault.seconds)
-                await send(message)
-
-            await self.app(scope, receive, late)
+        await self._do_what_is_due()
+        if scope["path"].startswith(("/control", "/health")):
+            await self.app(scope, receive, send)
             return
-        if fault.fault in ("drop_before_reply", "500_after_accept"):
-            await self.app(scope, receive, _nowhere)
-        if fault.fault.startswith("drop"):
+        body = await _read(receive)
+        method, path = scope["method"], scope["path"]
+        fault = next((f for f in self.plan if f.due(method, path)), None)
+        self.requests.append(Logged(method, path, body.decode(errors="replace"), fault.fault if fault else ""))
+        if fault is None:
+            await self.app(scope, _again(body, receive), send)
+        else:
+            await self._play(fault, scope, body, receive, send)
+
+    async def _play(self, fault: Fault, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        name = fault.fault
+        if name == "drop_before_accept":
             await _hang_up(send)
-            return
-        status = STATUSES[fault.fault]
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        body = BODIES.get(status, b'{"code":"internal_error","message":"internal error","details":""}')
-        await send({"type": "http.response.body", "body": body})
+        elif name == "zombie":
+            self._held.append(Held(self._now() + timedelta(seconds=fault.seconds), dict(scope), body))
+            await _hang_up(send)
+        elif name in REFUSALS:
+            answer, headers = refusal(name, fault.seconds, body)
+            await _say(send, answer, headers)
+        elif name in RETOLD:
+            await self.app(scope, _again(retold(name, body), receive), send)
+        elif name == "delay":
+            reply = await self._done(scope, body, receive)
+            await asyncio.sleep(fault.seconds)
+            await _say(send, reply)
+        else:
+            reply = await self._done(scope, body, receive)
+            if name == "drop_before_reply":
+                await _hang_up(send)
+                return
+            if name in FATES and reply.status == 200:
+                trades = orjson.loads(reply.body).get("tradeIDs") or []
+                at = self._now() + timedelta(seconds=fault.seconds)
+                self._chain.doom(trades, ends=FATES[name], at=at)
+            if name in REWORDED and reply.status < 300:
+                reply = Answer(reply.status, reworded(name, reply.body))
+            await _say(send, MASKS.get(name, reply))
+
+    async def _do_what_is_due(self) -> None:
+        """Do the requests that were held until now, and undo what has failed on chain."""
+        moment = self._now()
+        due = [held for held in self._held if held.at <= moment]
+        self._held = [held for held in self._held if held.at > moment]
+        for held in due:
+            await self._done(held.scope, held.body, _nothing_more)
+        self._chain.advance(moment)
+
+    async def _done(self, scope: Scope, body: bytes, receive: Receive) -> Answer:
+        """Let the exchange do what was asked; return what it would have said."""
+        status, parts = 500, []
+
+        async def keep(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            parts.append(message.get("body", b""))
+
+        await self.app(scope, _again(body, receive), keep)
+        return Answer(status, b"".join(parts))
 
 
-async def _nowhere(message: Message) -> None:
-    """Swallow a reply."""
+async def _read(receive: Receive) -> bytes:
+    parts, more = [], True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Give a body that was read already; afterwards whatever the connection says."""
+    waiting = [body]
+
+    async def give() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return give
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _say(send: Send, answer: Answer, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    start = [(b"content-type", answer.kind.encode()), *(headers or [])]
+    await send({"type": "http.response.start", "status": answer.status, "headers": start})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def _hang_up(send: Send) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from .model import KALSHI, NET, NO, ONE, YES, ZERO, SandboxMarket, ceil_money, floor_money
-from .store import Order, Position, Settlement, Store, Transfer
+from .store import Fill, Order, Position, Settlement, Store, Transfer
 
 CENTI_CENT = Decimal("0.0001")
 FIFTH_PLACE = Decimal("0.00001")
@@ -80,6 +80,23 @@ class Ledger:
         self._store.save(position)
         self.credit(order.account_id, order.venue, order.exchange_index, cash)
         return fee, each * size
+
+    def undo(self, fill: Fill, order: Order, now: datetime) -> None:
+        """Take one fill of a token back, fee and all: its match failed on chain."""
+        position = self._positions[(fill.account_id, fill.venue, fill.market_key, fill.token)]
+        each = fill.price if fill.token == YES else ONE - fill.price
+        signed = fill.size if order.spends_cash else -fill.size
+        # What was bought at a price goes at the same price: nothing is realised.
+        if signed > 0 and position.quantity:
+            position.cost -= position.cost * min(ONE, signed / position.quantity)
+        elif signed < 0:
+            position.cost -= signed * each
+        position.quantity -= signed
+        position.fees -= fill.fee
+        position.traded -= each * fill.size
+        position.updated_at = now
+        self._store.save(position)
+        self.credit(fill.account_id, fill.venue, fill.exchange_index, -floor_money(-signed * each - fill.fee))
 
     def settle(self, position: Position, outcome: Decimal, at: datetime) -> None:
         """Pay a position what YES (or NO: one less that) is worth and close it."""

@@ -1,9 +1,7 @@
 """The order book's private half: API keys, orders, trades and balances of the caller."""
 
 import hashlib
-import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -19,8 +17,6 @@ from .polymarket_wire import Query, Service, WireError, clob_page, plain, read_j
 from .store import Fill, Order
 
 ORDERS_A_POST, CANCELS_A_CALL, ROWS_A_PAGE = 15, 1000, 100
-# Seconds after the match at which a trade is in a block, and final.
-MINED_AFTER, CONFIRMED_AFTER = 1.0, 3.0
 NEG_RISK_ADAPTER = "0xd91E80cF2E7be2e162c6513ceD06f1dD0dA35296"
 UNLIMITED = str((1 << 256) - 1)
 # Who stands behind the book's own quotes.
@@ -56,7 +52,6 @@ class Private(Service):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.book_keys = Keys(world)
-        self._seen: dict[str, float] = {}
 
     def signed(self, handler: Callable[[Request, Caller], Any]) -> Callable[[Request], Any]:
         """Let a handler run for a request whose key signed it; the path is signed without mount and query."""
@@ -242,7 +237,7 @@ class Private(Service):
         market = self._market(fill.market_key)
         own, other = self._own_and_other(fill, market)
         taker, maker = (own, other) if fill.is_taker else (other, own)
-        state, since = self._state(fill)
+        state, since = self.world.chain.state(fill, self.world.now())
         return {
             "id": fill.trade_id,
             "taker_order_id": taker["order_id"],
@@ -291,20 +286,6 @@ class Private(Service):
             return own, self._side(fill, market, counter, counter.id, counter.token, counter.meta["wire"]["side"])
         order_id = "0x" + hashlib.sha256(f"house {fill.trade_id}".encode()).hexdigest()
         return own, self._side(fill, market, None, order_id, fill.token, SELL if side == BUY else BUY)
-
-    def _state(self, fill: Fill) -> tuple[str, datetime]:
-        """Return a trade's state and since when: it settles with the run's time.
-
-        Where that stands still, they settle with the machine's from the first look, or nothing would ever be final.
-        """
-        age = (self.world.now() - fill.at).total_seconds()
-        if age < CONFIRMED_AFTER:
-            age = max(age, time.monotonic() - self._seen.setdefault(fill.trade_id, time.monotonic()))
-        if age >= CONFIRMED_AFTER:
-            return "CONFIRMED", fill.at + timedelta(seconds=CONFIRMED_AFTER)
-        if age >= MINED_AFTER:
-            return "MINED", fill.at + timedelta(seconds=MINED_AFTER)
-        return "MATCHED", fill.at
 
     # Balances
 

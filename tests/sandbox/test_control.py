@@ -2,7 +2,7 @@
 
 import socket
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -166,3 +166,15 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_an_order_that_is_done_later_turns_up_by_the_runs_clock(stage: Stage) -> None:
+    client = Client(stage.world, stage.alice)
+    plan(client.app, {"method": "POST", "path": f"{BASE}/portfolio/events/*", "fault": "zombie", "seconds": 40})
+    with pytest.raises(ConnectionResetError):
+        client.order(price="0.10", client_order_id="late")
+    assert client.get("/portfolio/orders")["orders"] == []
+    stage.time.at += timedelta(seconds=41)
+    assert [order["client_order_id"] for order in client.get("/portfolio/orders")["orders"]] == ["late"]
+    logged = request(client.app, "GET", "/control/requests").json()["requests"]
+    assert (logged[0]["method"], logged[0]["fault"]) == ("POST", "zombie")

@@ -112,9 +112,18 @@ class Exchange:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def fault(self, path: str, fault: str, *, method: str = "POST", nth: int = 1) -> None:
-        plan = [{"method": method, "path": path, "fault": fault, "nth": nth, "seconds": 0}]
-        self.control("/faults", {"plan": plan})
+    def fault(self, path: str, fault: str, *, method: str = "POST", nth: int = 1, seconds: float = 0) -> None:
+        self.plan((method, path, nth, fault, seconds))
+
+    def plan(self, *lines: tuple[str, str, int, str, float]) -> None:
+        """Replace the plan by lines of (method, path, nth, fault, seconds)."""
+        names = ("method", "path", "nth", "fault", "seconds")
+        self.control("/faults", {"plan": [dict(zip(names, line, strict=True)) for line in lines]})
+
+    def requests(self, method: str, path: str) -> list[str]:
+        """Return the bodies of the requests to a path, by the exchanges' own log."""
+        logged = httpx.get(f"{self.url}/control/requests", trust_env=False).json()["requests"]
+        return [each["body"] for each in logged if (each["method"], each["path"]) == (method, path)]
 
     def orders_of(self, name: str) -> list[Any]:
         account = self.world.accounts.by_name(name)
@@ -123,9 +132,9 @@ class Exchange:
 
 
 @contextmanager
-def running_exchange() -> Iterator[Exchange]:
+def running_exchange(feed: TwoVenues | None = None) -> Iterator[Exchange]:
     """Serve the world on a free port until the block ends."""
-    feed = TwoVenues()
+    feed = feed or TwoVenues()
     world = World(feed, clock.now, None)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))

@@ -1,6 +1,6 @@
 """Real clients against the real sandbox: signed, sent over HTTP, filled, reconciled to zero differences."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -11,8 +11,7 @@ import pytest
 from accounts.models import User
 from baskets.models import Basket
 from markets.models import Market
-from markets.sync import sync_markets
-from tests.trading.sandbox_world import TICKER, Exchange, point_settings_at, running_exchange
+from tests.trading.sandbox_world import TICKER, Exchange
 from tests.trading.venue import make_basket
 from trading.accounts import connect_sandbox_accounts
 from trading.execution import run_trade
@@ -25,20 +24,6 @@ from trading.settlement import settle_positions
 from trading.venues.clients import order_client
 
 D = Decimal
-
-
-@pytest.fixture
-def running() -> Iterator[Exchange]:
-    with running_exchange() as exchange:
-        yield exchange
-
-
-@pytest.fixture
-def exchange(running: Exchange, settings: Any, now: datetime, user: User) -> Exchange:
-    point_settings_at(settings, running.url)
-    sync_markets(venue=None, full=True, now=now)
-    connect_sandbox_accounts(user, now=now)
-    return running
 
 
 def held_basket(*, neg_risk: bool = False) -> Basket:

@@ -123,7 +123,8 @@ def filter_baskets(baskets: QuerySet[Basket], *, kind: str | None = None, search
     """Narrow a list by kind and by words of the name, description or theme."""
     if kind:
         baskets = baskets.filter(kind=kind)
-    for word in search.split()[:8]:
+    # PostgreSQL takes no zero byte in a text; no name holds one either.
+    for word in search.replace("\0", " ").split()[:8]:
         baskets = baskets.filter(
             Q(name__icontains=word) | Q(description__icontains=word) | Q(theme__factors__name__icontains=word)
         ).distinct()

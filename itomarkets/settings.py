@@ -9,19 +9,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import environ
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
+from itomarkets.lib.environment import Environment
 from itomarkets.lib.secret_files import kept_secret
 from itomarkets.lib.venue_urls import LIVE_URLS, sandbox_urls
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
+env = Environment()
+Environment.read_env(BASE_DIR / ".env", overwrite=False)
 
 VAR_DIR = Path(env.str("ITO_VAR", default=str(BASE_DIR / "var")))
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+try:
+    VAR_DIR.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    raise ImproperlyConfigured(f"ITO_VAR is {str(VAR_DIR)!r}, which is no folder to write in: {error}.") from error
 
 # --- Who we are and where we are served ---------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
@@ -124,12 +127,20 @@ if EMBEDDED:
         }
     }
 else:
+    if not DATABASE_URL.startswith(("postgres://", "postgresql://")):
+        raise ImproperlyConfigured(
+            "DATABASE_URL names no PostgreSQL; expected postgres://user:password@host/name, or nothing for SQLite."
+        )
     DATABASES = {"default": env.db_url_config(DATABASE_URL)}
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
+    DATABASES["default"]["CONN_MAX_AGE"] = env.count("CONN_MAX_AGE", default=60, least=0)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://")):
+    raise ImproperlyConfigured(
+        "REDIS_URL names no Redis; expected redis://host:6379/0, or nothing for files and memory."
+    )
 if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 else:
@@ -175,7 +186,7 @@ if not INSECURE_HTTP:
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+    SECURE_HSTS_SECONDS = env.count("SECURE_HSTS_SECONDS", default=31_536_000, least=0)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=True)
     if env.bool("BEHIND_PROXY", default=True):
@@ -211,15 +222,17 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["itomarkets.lib.scopes.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["itomarkets.lib.api_parsers.JsonParser"],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.KeyRateThrottle"],
     "DEFAULT_PAGINATION_CLASS": "itomarkets.lib.pagination.CursorPages",
     "PAGE_SIZE": 50,
     "EXCEPTION_HANDLER": "itomarkets.lib.api_errors.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,
+    # A format is chosen by nobody: there is one.
+    "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
-API_KEY_RATE_PER_HOUR = env.int("API_KEY_RATE_PER_HOUR", default=1_000)
+API_KEY_RATE_PER_HOUR = env.count("API_KEY_RATE_PER_HOUR", default=1_000)
 CRON_SECRET = env.str("CRON_SECRET", default="")
 
 # --- Background work ----------------------------------------------------------------------------
@@ -272,20 +285,20 @@ CELERY_BEAT_SCHEDULE = {
 VENUES = env.str("VENUES", default="sandbox")
 if VENUES not in ("sandbox", "live"):
     raise ImproperlyConfigured(f"VENUES is {VENUES!r}; expected 'sandbox' (the built-in stand-in) or 'live'.")
-SANDBOX_URL = env.str("SANDBOX_URL", default="http://127.0.0.1:8010")
+SANDBOX_URL = env.web_address("SANDBOX_URL", default="http://127.0.0.1:8010")
 VENUE_URLS = sandbox_urls(SANDBOX_URL) if VENUES == "sandbox" else LIVE_URLS
-KALSHI_URL = env.str("KALSHI_URL", default=VENUE_URLS["KALSHI_URL"])
-POLYMARKET_GAMMA_URL = env.str("POLYMARKET_GAMMA_URL", default=VENUE_URLS["POLYMARKET_GAMMA_URL"])
-POLYMARKET_CLOB_URL = env.str("POLYMARKET_CLOB_URL", default=VENUE_URLS["POLYMARKET_CLOB_URL"])
-POLYMARKET_DATA_URL = env.str("POLYMARKET_DATA_URL", default=VENUE_URLS["POLYMARKET_DATA_URL"])
-KALSHI_DEMO_URL = env.str("KALSHI_DEMO_URL", default="https://external-api.demo.kalshi.co/trade-api/v2")
+KALSHI_URL = env.web_address("KALSHI_URL", default=VENUE_URLS["KALSHI_URL"])
+POLYMARKET_GAMMA_URL = env.web_address("POLYMARKET_GAMMA_URL", default=VENUE_URLS["POLYMARKET_GAMMA_URL"])
+POLYMARKET_CLOB_URL = env.web_address("POLYMARKET_CLOB_URL", default=VENUE_URLS["POLYMARKET_CLOB_URL"])
+POLYMARKET_DATA_URL = env.web_address("POLYMARKET_DATA_URL", default=VENUE_URLS["POLYMARKET_DATA_URL"])
+KALSHI_DEMO_URL = env.web_address("KALSHI_DEMO_URL", default="https://external-api.demo.kalshi.co/trade-api/v2")
 KALSHI_KEY_ID = env.str("KALSHI_KEY_ID", default="")
 KALSHI_PRIVATE_KEY = env.str("KALSHI_PRIVATE_KEY", default="", multiline=True)
 VENUE_TIMEOUT_SECONDS = 10
 # Requests a second that we allow ourselves; each below the venue's published limit.
 VENUE_REQUESTS_PER_SECOND = {
-    "kalshi": env.int("KALSHI_REQUESTS_PER_SECOND", default=18 if VENUES == "live" else 500),
-    "polymarket": env.int("POLYMARKET_REQUESTS_PER_SECOND", default=40 if VENUES == "live" else 500),
+    "kalshi": env.count("KALSHI_REQUESTS_PER_SECOND", default=18 if VENUES == "live" else 500),
+    "polymarket": env.count("POLYMARKET_REQUESTS_PER_SECOND", default=40 if VENUES == "live" else 500),
 }
 
 # --- Trading ------------------------------------------------------------------------------------
@@ -304,7 +317,18 @@ TRADE_LIMITS: dict[str, Any] = {
     "close_buffer_seconds": 300,
     # An order that has not gone out this long after its confirmation is denied, not sent late.
     "send_within_seconds": 60,
+    # A trade that waits for its owner's choice this long is stopped: its cash is not held for ever.
+    "hold_seconds": 900,
 }
+# Orders an account may send: so many a second, so many at once. Kalshi's basic tier; Polymarket allows more.
+WRITE_BUDGETS: dict[str, tuple[int, int]] = {
+    "kalshi": (env.count("KALSHI_ORDERS_PER_SECOND", default=10), env.count("KALSHI_ORDERS_AT_ONCE", default=10)),
+    "polymarket": (env.count("POLYMARKET_ORDERS_PER_SECOND", default=40), 40),
+}
+# Calls to venues that one trade has under way at the same time.
+SEND_THREADS = env.count("SEND_THREADS", default=8)
+# A filled leg is sold again without asking only while this trade loses, at worst, no more than either.
+UNWIND_LIMITS: dict[str, Decimal] = {"loss_dollars": Decimal("25"), "loss_share": Decimal("0.05")}
 RECONCILIATION: dict[str, int] = {
     # A send that has not answered by then is unknown; longer than any client's own timeout.
     "submitting_seconds": 30,
@@ -314,11 +338,14 @@ RECONCILIATION: dict[str, int] = {
     "zombie_seconds": 600,
 }
 
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL!r}; expected DEBUG, INFO, WARNING, ERROR or CRITICAL.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
 }

@@ -1,6 +1,6 @@
 """The filters of market lists, shared by pages and API. An upper app adds its own by subclassing."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
@@ -13,6 +13,21 @@ from markets.models import Market
 from markets.search import STATUS_WORDS, TEXT_LENGTH, search_markets
 
 
+class InstantField(django_filters.fields.IsoDateTimeField):
+    """An instant that exists in UTC, too: the year 1 in a zone east of it does not."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        instant: datetime | None = super().to_python(value)
+        try:
+            return None if instant is None else instant.astimezone(UTC)
+        except OverflowError as error:
+            raise forms.ValidationError("Enter a date/time within the years 1 to 9999 in UTC.") from error
+
+
+class InstantFilter(django_filters.IsoDateTimeFilter):
+    field_class = InstantField
+
+
 class MarketFilter(django_filters.FilterSet):
     """Reads a query string and searches with it; `form.errors` names what could not be read.
 
@@ -23,8 +38,8 @@ class MarketFilter(django_filters.FilterSet):
     venue = django_filters.ChoiceFilter(choices=Venue.choices)
     category = django_filters.CharFilter(max_length=80)
     status = django_filters.ChoiceFilter(choices=[(word, word) for word in STATUS_WORDS])
-    closes_before = django_filters.IsoDateTimeFilter()
-    closes_after = django_filters.IsoDateTimeFilter()
+    closes_before = InstantFilter()
+    closes_after = InstantFilter()
     min_volume = django_filters.NumberFilter(min_value=0, max_digits=13, decimal_places=6)
 
     # What `search_markets` takes under another name or as it is; the rest are a subclass's own filters.

@@ -51,7 +51,8 @@ def search_markets(
         markets = markets.filter(close_at__gte=closes_after)
     if min_volume is not None:
         markets = markets.filter(volume__gte=min_volume)
-    for word in text[:TEXT_LENGTH].split()[:WORDS]:
+    # PostgreSQL takes no zero byte in a text; no question holds one either.
+    for word in text[:TEXT_LENGTH].replace("\0", " ").split()[:WORDS]:
         markets = markets.filter(
             Q(title__icontains=word) | Q(subtitle__icontains=word) | Q(event__title__icontains=word)
         )

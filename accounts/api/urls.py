@@ -4,5 +4,5 @@ from accounts.api.views import ApiKeyDetail, ApiKeyList
 
 urlpatterns = [
     path("api-keys", ApiKeyList.as_view(), name="internal-api-keys"),
-    path("api-keys/<str:prefix>", ApiKeyDetail.as_view(), name="internal-api-key"),
+    path("api-keys/<slug:prefix>", ApiKeyDetail.as_view(), name="internal-api-key"),
 ]

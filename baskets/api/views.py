@@ -57,6 +57,8 @@ class BasketList(BasketView):
         search = request.query_params.get("search", "")
         if len(search) > MOST_SEARCH:
             raise ValidationError({"search": [f"Expected at most {MOST_SEARCH} characters, found {len(search)}."]})
+        if "\0" in search:
+            raise ValidationError({"search": ["Expected a text, found a zero byte in it."]})
         found = filter_baskets(visible_to(request.user), kind=kind, search=search).select_related("theme")
         pages = BasketPages()
         page = pages.paginate_queryset(found, request, view=self) or []

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -21,8 +22,16 @@ class Unprocessable(exceptions.APIException):
     default_detail = "The request was understood, but cannot be carried out."
 
 
+class BodyTooLarge(exceptions.APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+    default_detail = f"Expected a body of at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes."
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn DRF's and Django's exceptions into the one error shape; others become a 500 page."""
+    if isinstance(error, RequestDataTooBig):
+        error = BodyTooLarge()
     response = drf_exception_handler(error, context)
     if response is None:
         return None

@@ -2,8 +2,13 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from rest_framework import exceptions
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.response import Response
+
+BAD_CURSOR = "Expected the cursor of a `next` or `previous` link; start again without it."
 
 
 class CursorPages(CursorPagination):
@@ -11,6 +16,13 @@ class CursorPages(CursorPagination):
     max_page_size = 200
     page_size_query_param = "limit"
     ordering = "-id"
+
+    def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any] | None:
+        try:
+            return super().paginate_queryset(queryset, request, view=view)
+        except (NotFound, ValueError, ValidationError) as error:
+            # The library answers 404 to a cursor that it cannot read, and breaks on one whose position is no id.
+            raise exceptions.ValidationError({"cursor": [BAD_CURSOR]}) from error
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()})

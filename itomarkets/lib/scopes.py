@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import models
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -31,5 +32,7 @@ class HasScope(BasePermission):
         if scopes is None:
             return True
         method = "GET" if request.method == "HEAD" else request.method
+        if request.method not in view.allowed_methods:
+            raise MethodNotAllowed(str(request.method))
         needed = getattr(view, "required_scopes", {}).get(method)
         return needed is not None and needed in scopes

@@ -1,8 +1,10 @@
 """Pages of the roof: health, status, methodology and errors."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Q, Subquery
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -14,13 +16,14 @@ from itomarkets.lib import clock
 from itomarkets.records.models import JobRun
 from markets.models import SyncRun
 
-# Each job of the schedule: what it is called for people, and how long it may be silent.
+# Each job of the schedule: its runs' name, what it is called for people, and how long it may be silent.
 JOBS = (
     ("sync_pipeline", "Fetch markets from both venues and sort them into themes", timedelta(hours=26)),
     ("record_prices", "Record a price of every basket", timedelta(minutes=5)),
-    ("reconcile", "Ask the venues how open orders ended", timedelta(minutes=5)),
-    ("settle", "Pay out positions in decided markets", timedelta(minutes=15)),
+    ("trading.reconcile", "Ask the venues how open orders ended", timedelta(minutes=5)),
+    ("trading.settle", "Pay out positions in decided markets", timedelta(minutes=15)),
 )
+OTHER_RUNS = 100
 
 
 @require_safe
@@ -29,25 +32,50 @@ def health(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
+@dataclass(frozen=True)
+class JobRow:
+    """A job's newest run, or None while it has never run."""
+
+    title: str
+    run: JobRun | None
+    late: bool
+
+    @property
+    def failed(self) -> bool:
+        return self.run is not None and self.run.status == JobRun.Status.FAILED
+
+
+def job_rows(now: datetime) -> list[JobRow]:
+    """List the scheduled jobs, those without a run too, then what else ran lately; empty before anything ran."""
+    runs = JobRun.objects.exclude(status=JobRun.Status.SKIPPED)
+    others = runs.exclude(name__in=[name for name, _, _ in JOBS]).order_by("-id")
+    wanted = Q(pk__in=Subquery(others.values("pk")[:OTHER_RUNS]))
+    for name, _, _ in JOBS:
+        # However many runs other jobs have had since: one step in the index of names.
+        wanted |= Q(pk=Subquery(runs.filter(name=name).order_by("-started_at").values("pk")[:1]))
+    newest: dict[str, JobRun] = {}
+    for run in runs.filter(wanted).order_by("-id"):
+        newest.setdefault(run.name, run)
+    if not newest:
+        return []
+    rows = []
+    for name, title, limit in JOBS:
+        known = newest.pop(name, None)
+        rows.append(JobRow(title, known, late=known is not None and now - known.started_at > limit))
+    return rows + [JobRow(name.replace("_", " "), run, late=False) for name, run in sorted(newest.items())]
+
+
 @require_safe
 @never_cache
 def status(request: HttpRequest) -> HttpResponse:
     """Show how old everything is: prices, syncs, jobs."""
     now = clock.now()
-    newest: dict[str, JobRun] = {}
-    for run in JobRun.objects.exclude(status=JobRun.Status.SKIPPED).order_by("-id")[:400]:
-        newest.setdefault(run.name, run)
-    known = {suffix: (title, limit) for suffix, title, limit in JOBS}
-    rows = []
-    for name, run in sorted(newest.items()):
-        title, limit = known.get(name.rpartition(".")[2], (name.rpartition(".")[2].replace("_", " "), None))
-        late = limit is not None and now - run.started_at > limit
-        rows.append({"title": title, "name": name, "run": run, "late": late})
+    rows = job_rows(now)
     context = {
         "venues": venue_health(now),
         "jobs": rows,
         "syncs": list(SyncRun.objects.all()[:8]),
-        "failing": any(row["late"] or row["run"].status == JobRun.Status.FAILED for row in rows),  # type: ignore[attr-defined]
+        "failing": any(row.late or row.failed for row in rows),
         "show_errors": request.user.is_authenticated and request.user.is_staff,
         "now": now,
     }

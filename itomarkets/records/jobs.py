@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
+from datetime import datetime
 from typing import Any
 
 from itomarkets.lib import clock
 from itomarkets.lib.locks import lease
-from itomarkets.records.models import JobRun
+from itomarkets.records.models import JobRun, Lease
 
 
 def run_job(name: str, job: Callable[[], Any], *, lease_seconds: int = 600) -> JobRun:
@@ -21,7 +22,7 @@ def run_job(name: str, job: Callable[[], Any], *, lease_seconds: int = 600) -> J
         run = JobRun.objects.create(name=name, started_at=clock.now())
         try:
             report = job()
-        except Exception as error:
+        except BaseException as error:  # Ctrl-C, too: a run that has ended must not look as if it went on
             run.status, run.error, run.finished_at = (
                 JobRun.Status.FAILED,
                 f"{type(error).__name__}: {error}",
@@ -35,6 +36,14 @@ def run_job(name: str, job: Callable[[], Any], *, lease_seconds: int = 600) -> J
         )
         run.save(update_fields=["status", "report", "finished_at"])
         return run
+
+
+def release_all(*, now: datetime) -> None:
+    """Free every lease and end every run that stands as running; only where no other process can be at work."""
+    Lease.objects.exclude(holder="").update(holder="")
+    JobRun.objects.filter(status=JobRun.Status.RUNNING).update(
+        status=JobRun.Status.FAILED, finished_at=now, error="The run was cut off."
+    )
 
 
 def json_safe(value: Any) -> Any:

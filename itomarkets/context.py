@@ -24,6 +24,7 @@ STALE_SECONDS = 900
 MODE_WORDS = {
     "paper": ("PAPER", "no money moves"),
     "sandbox": ("SANDBOX", "the stand-in exchanges, play money"),
+    "demo": ("DEMO", "Kalshi's demo exchange, play money"),
     "live": ("LIVE", "real money"),
 }
 

@@ -24,7 +24,7 @@ NEEDED_SECRETS = {
 }
 KEPT_SECRETS = {
     Kind.KALSHI: ("key_id", "private_key_pem"),
-    Kind.POLYMARKET: ("private_key", "wallet", "api_key", "api_secret", "api_passphrase"),
+    Kind.POLYMARKET: ("private_key", "wallet", "signature_type", "api_key", "api_secret", "api_passphrase"),
 }
 # The id whose last four characters a page may show.
 SHOWN_ID = {Kind.KALSHI: "key_id", Kind.POLYMARKET: "wallet"}
@@ -83,7 +83,15 @@ def accounts_for(user: User, mode: str) -> AccountSet:
 
 
 def connect_account(
-    *, user: User, kind: str, mode: str, credentials: dict[str, str], now: datetime, cash: Decimal | None = None
+    *,
+    user: User,
+    kind: str,
+    mode: str,
+    credentials: dict[str, str],
+    now: datetime,
+    cash: Decimal | None = None,
+    cash_by_shard: dict[str, str] | None = None,
+    request_id: str = "",
 ) -> VenueAccount:
     """Store an account at a venue with its secrets sealed; connecting again replaces the secrets.
 
@@ -110,6 +118,9 @@ def connect_account(
         account.is_enabled = True
         # Whatever was switched on for the old key is not switched on for the new one.
         account.live_enabled = False
+        account.findings, account.examined_at = [], None
+        if cash_by_shard is not None:
+            account.cash_by_shard = cash_by_shard
         if made and cash is not None:
             account.cash, account.checked_at = cash, now
             open_ledger(account=account, cash=cash, now=now)
@@ -119,6 +130,7 @@ def connect_account(
             subject=f"account:{account.pk}",
             actor=user,
             after={"kind": kind.value, "mode": mode, "key_hint": account.key_hint},
+            request_id=request_id,
             at=now,
         )
     return account

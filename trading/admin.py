@@ -100,7 +100,10 @@ class VenueAccountAdmin(ReadOnly, admin.ModelAdmin):
         "live_enabled",
         "cash",
         "checked_at",
+        "cash_by_shard",
         "differences",
+        "findings",
+        "examined_at",
         "created_at",
     )
 

@@ -11,7 +11,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Coalesce
 
 from baskets.models import Basket, Composition
-from itomarkets.lib.fields import MoneyField, PriceField, SizeField
+from itomarkets.lib.fields import MoneyField, PriceField, SizeField, WeightField
 from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import Side
 from markets.models import Market
@@ -50,6 +50,11 @@ class VenueAccount(models.Model):
     checked_at = models.DateTimeField(null=True, blank=True)
     # Sentences: where the venue and our ledger said different things at `checked_at`.
     differences = models.JSONField(default=list, blank=True)
+    # Kalshi keeps cash per shard: {exchange index: free dollars as a string}, read at `checked_at`.
+    cash_by_shard = models.JSONField(default=dict, blank=True)
+    # What the doctor found: {check, status, says}, one each; never a secret.
+    findings = models.JSONField(default=list, blank=True)
+    examined_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -67,6 +72,12 @@ class VenueAccount(models.Model):
     @property
     def is_paper(self) -> bool:
         return self.kind == self.Kind.PAPER
+
+    @property
+    def health(self) -> str:
+        """Return the worst that the doctor found: fail, warn or ok; empty before the first check."""
+        found = {finding["status"] for finding in self.findings}
+        return next((status for status in ("fail", "warn", "ok") if status in found), "")
 
     def cash_reserved(self) -> Decimal:
         """Return the cash that orders which have not ended may still take."""
@@ -137,12 +148,21 @@ class Trade(models.Model):
         COMPLETE = "complete", "Complete"
         PARTIAL = "partial", "Partly filled"
         ABORTED = "aborted", "Nothing filled"
+        UNWOUND = "unwound", "Unwound"
         NEEDS_ATTENTION = "needs_attention", "Needs attention"
 
     class Policy(models.TextChoices):
         BEST_EFFORT = "best_effort", "Best effort"
         HOLD_AND_ASK = "hold_and_ask", "Hold and ask"
         ALL_OR_UNWIND = "all_or_unwind", "All or unwind"
+
+    class Hold(models.TextChoices):
+        NONE = "", "Not held"
+        # A leg fell short and the rest waits for its owner.
+        ASK = "ask", "Continue or stop?"
+        # The way back costs more than may be taken without asking.
+        UNWIND = "unwind", "Unwind or keep?"
+        DECIDED = "decided", "Decided"
 
     Action = TradeAction
 
@@ -160,6 +180,13 @@ class Trade(models.Model):
     idempotency_key = models.CharField(max_length=64)
     quote_id = models.UUIDField(null=True)
     request_id = models.CharField(max_length=64, blank=True)
+    # Each step is taken by a conditional update, so that two clicks or two workers take it once.
+    hold = models.CharField(max_length=7, choices=Hold, default=Hold.NONE, blank=True)
+    held_at = models.DateTimeField(null=True, blank=True)
+    # The owner sent the rest after all: its deadline counts from here.
+    continued_at = models.DateTimeField(null=True, blank=True)
+    # The way back as it was last priced: what WayBack.to_json gives.
+    way_back = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -175,6 +202,11 @@ class Trade(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_action_display()} {self.side} {self.basket_id}"
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether it waits for its owner's choice."""
+        return self.hold in (self.Hold.ASK, self.Hold.UNWIND)
 
 
 class Order(models.Model):
@@ -205,6 +237,8 @@ class Order(models.Model):
     limit_price = PriceField()
     # What the order may cost at worst: count × limit + fee; held back from cash until it ends.
     reserved = MoneyField()
+    # The share that it takes of what is offered inside the price band: the largest is the thinnest leg.
+    depth_share = WeightField(default=ZERO)
     status = models.CharField(max_length=14, choices=Status, default=Status.PLANNED)
     reason = models.CharField(max_length=300, blank=True)
     client_id = models.UUIDField(unique=True)

@@ -8,7 +8,7 @@ from django.conf import settings
 from trading.models import VenueAccount
 
 SESSION_KEY = "mode"
-MODES = (VenueAccount.Mode.PAPER, VenueAccount.Mode.SANDBOX, VenueAccount.Mode.LIVE)
+MODES = (VenueAccount.Mode.PAPER, VenueAccount.Mode.SANDBOX, VenueAccount.Mode.DEMO, VenueAccount.Mode.LIVE)
 
 
 class ModeRefused(ValueError):
@@ -29,7 +29,7 @@ def choose_mode(session: MutableMapping[str, Any], *, user: Any, mode: str) -> s
     Raises ModeRefused when the person has no enabled account for it, or real money is switched off.
     """
     if mode not in MODES:
-        raise ModeRefused(f"Expected paper, sandbox or live, found {mode!r}.")
+        raise ModeRefused(f"Expected paper, sandbox, demo or live, found {mode!r}.")
     if mode == VenueAccount.Mode.LIVE and not settings.LIVE_TRADING:
         raise ModeRefused("Trading with real money is switched off on this installation.")
     if mode != VenueAccount.Mode.PAPER:

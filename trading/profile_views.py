@@ -16,13 +16,16 @@ from accounts.models import ApiKey
 from accounts.people import person_of
 from itomarkets.lib import clock
 from itomarkets.lib.venues import VenueError
+from trading.account_views import ask_for_check
 from trading.accounts import AccountRefused, connect_sandbox_accounts
+from trading.limits import mode_denial
 from trading.models import VenueAccount
 from trading.modes import ModeRefused, choose_mode
 
 MODE_CHOICES = (
     ("paper", "Paper", "Fills against the real order books; nothing is sent."),
     ("sandbox", "Sandbox", "Orders are signed and sent to stand-ins of both exchanges, with play money."),
+    ("demo", "Demo", "Kalshi's demo exchange, with play money."),
     ("live", "Live", "Real money at the real exchanges."),
 )
 
@@ -42,6 +45,8 @@ def profile(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "accounts": accounts,
+        "talks_to_sandbox": settings.VENUES == "sandbox",
+        "live_is_on": settings.LIVE_TRADING,
         "has_sandbox": any(account.mode == VenueAccount.Mode.SANDBOX for account in accounts),
         "modes": _modes(accounts),
         "opening_cash": settings.PAPER_OPENING_CASH,
@@ -60,6 +65,8 @@ def _modes(accounts: list[VenueAccount]) -> list[dict[str, Any]]:
         )
         if mode == "live" and not settings.LIVE_TRADING:
             is_open, says = False, "Switched off on this installation."
+        elif not is_open and (denial := mode_denial(mode)):
+            says = str(denial)
         elif not is_open:
             says = f"{says} Connect an account first."
         modes.append({"mode": mode, "name": name, "says": says, "is_open": is_open})
@@ -85,9 +92,11 @@ def sandbox_connect(request: HttpRequest) -> HttpResponse:
         messages.error(request, "This installation talks to the real exchanges; it has no sandbox to connect to.")
         return redirect("profile")
     try:
-        connect_sandbox_accounts(person_of(request), now=clock.now())
+        accounts = connect_sandbox_accounts(person_of(request), now=clock.now())
     except (VenueError, AccountRefused) as error:
         messages.error(request, f"The sandbox accounts could not be connected: {error}")
     else:
+        for account in accounts.accounts:
+            ask_for_check(account)
         messages.success(request, "Both sandbox accounts are connected. Choose SANDBOX to trade with them.")
     return redirect("profile")

@@ -5,7 +5,9 @@ from celery.signals import worker_ready
 
 from itomarkets.lib import clock
 from itomarkets.records.jobs import run_job
-from trading import execution
+from trading import doctor, execution
+from trading.holding import unpriced_trades
+from trading.models import VenueAccount
 from trading.reconciliation import ReconcileReport
 from trading.reconciliation import reconcile as reconcile_orders
 from trading.settlement import settle_positions
@@ -30,6 +32,16 @@ def reconcile(at_start: bool = False) -> None:
     for report in found:
         for trade_id in report.to_run:
             run_trade.delay(str(trade_id))
+        for trade_id in unpriced_trades():
+            if trade_id not in report.to_run:
+                run_trade.delay(str(trade_id))
+
+
+@shared_task(name="trading.examine_account")
+def examine_account(account_id: int) -> None:
+    account = VenueAccount.objects.filter(pk=account_id, is_enabled=True).first()
+    if account is not None:
+        doctor.examine_account(account=account, now=clock.now())
 
 
 @shared_task(name="trading.settle")

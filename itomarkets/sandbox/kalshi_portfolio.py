@@ -44,6 +44,7 @@ class Portfolio:
             "/portfolio/positions": self.positions,
             "/portfolio/settlements": self.settlements,
             "/account/limits": self.limits,
+            "/api_keys": self.api_keys,
         }
         routes = [Route(path, endpoint(handler), methods=["GET"]) for path, handler in paths.items()]
         transfer = endpoint(self.transfer)
@@ -179,6 +180,14 @@ class Portfolio:
             "read": {"refill_rate": 200, "bucket_capacity": 400},
             "write": {"refill_rate": 100, "bucket_capacity": 100},
             "grants": [],
+        }
+
+    def api_keys(self, request: Request) -> Any:
+        account = self.gate.account(request)
+        return {
+            "api_keys": [
+                {"api_key_id": account.kalshi_key_id, "name": account.name, "scopes": ["read", "write::trade"]}
+            ]
         }
 
     def transfer(self, request: Request) -> Any:

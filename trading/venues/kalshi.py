@@ -4,8 +4,10 @@ https://docs.kalshi.com (OpenAPI 3.34.0). Writes go to /portfolio/events/orders,
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -45,6 +47,15 @@ BOOK_SIDES: dict[tuple[str, str], tuple[str, bool]] = {
     (Side.NO, TradeAction.BUY): ("ask", True),
     (Side.NO, TradeAction.SELL): ("bid", True),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRights:
+    """What Kalshi says of a key: scopes, the one subaccount it is held to, and until when its place is attested."""
+
+    scopes: frozenset[str]
+    subaccount: int | None
+    region_until: datetime | None
 
 
 def wire_order(order: Order) -> dict[str, str]:
@@ -187,6 +198,40 @@ class KalshiOrders:
             for row in self._pages("/portfolio/positions", {"count_filter": "position"}, "market_positions")
         }
         return {market.pk: held.get(market.native_id, ZERO) for market in markets}
+
+    def cash_by_shard(self) -> dict[int, Decimal]:
+        """Return the free cash of each shard; empty where the key is held to a subaccount, which names none."""
+        rows = self._get("/portfolio/balance", {}).get("balance_breakdown") or []
+        return {int(row["exchange_index"]): _decimal(row, "balance") for row in rows}
+
+    def key_rights(self) -> KeyRights:
+        """Read what this key may do. Raises VenueNotFound where the venue does not list it."""
+        answer = self._get("/api_keys", {})
+        row = next((row for row in answer.get("api_keys") or [] if row.get("api_key_id") == self._key_id), None)
+        if row is None:
+            raise VenueNotFound("kalshi: its list of keys does not name this one.", venue=Venue.KALSHI)
+        until = answer.get("api_key_region_expiration_ts") or row.get("api_key_region_expiration_ts")
+        return KeyRights(
+            scopes=frozenset(str(scope) for scope in row.get("scopes") or []),
+            subaccount=row.get("subaccount"),
+            region_until=datetime.fromtimestamp(int(until), UTC) if until else None,
+        )
+
+    def trading_by_shard(self) -> dict[int, bool]:
+        """Tell which shards take orders now."""
+        answer = self._get("/exchange/status", {})
+        rows = answer.get("exchange_index_statuses") or [{"exchange_index": 0, **answer}]
+        return {int(row["exchange_index"]): bool(row.get("trading_active")) for row in rows}
+
+    def clock_offset(self) -> timedelta | None:
+        """Return the venue's time less ours, to the second that its Date header has."""
+        before = self._now()
+        response = self._http.request("GET", "/exchange/status", retries=READ_RETRIES)
+        middle = before + (self._now() - before) / 2
+        try:
+            return parsedate_to_datetime(response.headers["Date"]) - middle
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def _by_venue_id(self, venue_order_id: str) -> Any:
         try:

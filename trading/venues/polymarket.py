@@ -8,9 +8,9 @@ Never the SDK's place_*: those may send approvals on chain.
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ import httpx
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 from polymarket import environments
+from polymarket._internal.wallet import signature_type_for
 from polymarket.clients.secure import SecureClient
 from polymarket.errors import (
     InsufficientLiquidityError,
@@ -144,13 +145,20 @@ class PolymarketOrders:
                 key=secrets["api_key"], secret=secrets["api_secret"], passphrase=secrets["api_passphrase"]
             )
         with _translated("connecting"):
-            # With the wallet given, nothing is looked up on chain and nothing is deployed.
-            self._client = SecureClient.create(
-                private_key=secrets["private_key"],
-                wallet=secrets["wallet"],
-                environment=environment,
-                credentials=credentials,
-            )
+            try:
+                # With the wallet given, nothing is looked up on chain and nothing is deployed.
+                self._client = SecureClient.create(
+                    private_key=secrets["private_key"],
+                    wallet=secrets["wallet"],
+                    environment=environment,
+                    credentials=credentials,
+                )
+            except UserInputError:
+                # Its text, and those it came from, repeat the key.
+                raise VenueAuthError(
+                    "polymarket, connecting: the private key or the wallet is malformed. Connect the account again.",
+                    venue=Venue.POLYMARKET,
+                ) from None
 
     def __repr__(self) -> str:
         return "<PolymarketOrders>"
@@ -238,6 +246,28 @@ class PolymarketOrders:
     def net_counts(self, markets: Sequence[Market]) -> dict[int, Decimal]:
         with _translated("reading balances"):
             return {market.pk: self._held(market.yes_token) - self._held(market.no_token) for market in markets}
+
+    def allowances(self) -> dict[str, Decimal]:
+        """Return what each exchange contract may take of the wallet's dollars."""
+        with _translated("reading the allowances"):
+            told = self._client.get_balance_allowance(asset_type="COLLATERAL").allowances
+        return {spender: _dollars(amount) for spender, amount in told.items()}
+
+    def is_close_only(self) -> bool:
+        with _translated("reading the account's status"):
+            return self._client.get_closed_only_mode()
+
+    def clock_offset(self, now: Callable[[], datetime]) -> timedelta:
+        """Return the venue's time less ours, to the second."""
+        before = now()
+        with _translated("reading the time"):
+            told = self._client._ctx.clob.get_json("/time")
+        return datetime.fromtimestamp(int(str(told)), UTC) - (before + (now() - before) / 2)
+
+    def wallet_of_key(self) -> tuple[int, bool]:
+        """Return the wallet's signature type, and whether it is one of this key's own wallets."""
+        ctx = self._client._ctx
+        return signature_type_for(ctx.wallet_type), ctx.signer_type == "OWNER"
 
     def _held(self, token: str) -> Decimal:
         return _dollars(self._client.get_balance_allowance(asset_type="CONDITIONAL", asset_id=token).balance)

@@ -1,7 +1,7 @@
 """Accounts' cash and positions: what one fill, settlement or transfer does to them. Exact Decimals throughout."""
 
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from .model import KALSHI, NET, NO, ONE, YES, ZERO, SandboxMarket, ceil_money, floor_money
 from .store import Fill, Order, Position, Settlement, Store, Transfer
@@ -169,7 +169,7 @@ def _charge(
     if venue == KALSHI:
         change = floor_money(cash - ceil_money(raw, CENTI_CENT), CENTI_CENT)
         return cash - change, change
-    fee = max(raw.quantize(FIFTH_PLACE, rounding=ROUND_HALF_UP), FIFTH_PLACE) if raw > 0 else ZERO
+    fee = max(raw.quantize(FIFTH_PLACE, rounding=ROUND_HALF_EVEN), FIFTH_PLACE) if raw > 0 else ZERO
     change = floor_money(cash - fee)
     return fee, change
 

@@ -18,3 +18,5 @@ CELERY_BROKER_URL = "memory://"
 CELERY_TASK_ALWAYS_EAGER = True
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CRON_SECRET = "cron-secret-for-tests"
+# Calls in line: a thread of its own would not see what a test has not committed. The races turn it on.
+SEND_THREADS = 1

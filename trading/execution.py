@@ -13,18 +13,23 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from itomarkets.lib import clock
 from itomarkets.lib.venues import VenueError
-from trading.limits import send_refusal
+from trading.fanout import Calls
+from trading.holding import deny, hold_if_short, next_orders, waits_for_choice
+from trading.limits import send_deadline, send_refusal
 from trading.models import Order, OrderEvent, Trade
 from trading.positions import book_fills
 from trading.progress import update_trade
+from trading.schedule import recent_sends, send_times
 from trading.states import ForbiddenTransition
 from trading.switch import blocked_reason
+from trading.unwinding import BookReader, unwind_if_short
 from trading.venues.base import OrderClient, Placement, Sighting, SignedOrder, SubmitResult
-from trading.venues.clients import Connect, order_client
+from trading.venues.clients import Connect, fetch_books, order_client
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +37,7 @@ Status = Order.Status
 # Reads may lag writes by about a second: look again this often before leaving it to reconciliation.
 LOOKS = 4
 LOOK_PAUSE_SECONDS = 0.5
+TOO_LATE = "Not sent: the account may not send it before the trade's deadline."
 NOTHING_OFFERED = "Nothing was offered inside the price cap."
 
 
@@ -51,59 +57,125 @@ def run_trade(
     now_fn: Callable[[], datetime] = clock.now,
     connect: Connect | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    read_books: BookReader = fetch_books,
 ) -> RunReport:
-    """Send every planned order of a trade, and follow those that stand open.
+    """Send the planned orders of a trade as its policy says, and follow those that stand open.
 
-    Any number of runs, one after another or at once, send each order once.
+    Any number of runs, one after another or at once, send each order once. `read_books` prices the
+    way back of a trade that promised one.
     """
-    connect = connect or partial(order_client, now=now_fn)
-    trade = Trade.objects.get(pk=trade_id)
-    Trade.objects.filter(pk=trade.pk, status=Trade.Status.CONFIRMED).update(status=Trade.Status.EXECUTING)
-    clients: dict[int, OrderClient] = {}
-    sent = denied = waiting = 0
+    run = _Run(trade_id, connect=connect or partial(order_client, now=now_fn), now_fn=now_fn, sleep=sleep)
+    Trade.objects.filter(pk=trade_id, status=Trade.Status.CONFIRMED).update(status=Trade.Status.EXECUTING)
+    still_open = 0
     try:
-        for order_id in _planned(trade):
-            order = _order(order_id)
-            if trade.policy == Trade.Policy.HOLD_AND_ASK and _is_held(trade):
-                denied += _deny(order, "Held: an order before this one was not filled whole.", now_fn())
+        while True:
+            trade = Trade.objects.get(pk=trade_id)
+            moved = run.send(next_orders(trade), trade)
+            still_open = run.follow(trade)
+            if moved:
                 continue
-            if _must_wait(order):
-                waiting += 1
-                continue
-            client = clients.get(order.account_id)
-            if client is None:
-                try:
-                    client = clients[order.account_id] = connect(order.account)
-                except VenueError as error:
-                    denied += _deny(order, f"Not sent: {error}", now_fn())
-                    continue
-            outcome = send(order, client=client, now_fn=now_fn)
-            sent += outcome == "sent"
-            denied += outcome == "denied"
-            if outcome == "sent" and trade.policy == Trade.Policy.HOLD_AND_ASK:
-                _follow(trade, clients, now_fn=now_fn, sleep=sleep)
-        still_open = _follow(trade, clients, now_fn=now_fn, sleep=sleep)
+            hold_if_short(trade=trade, now=now_fn())
+            if not unwind_if_short(trade=trade, read_books=read_books, now=now_fn()):
+                break
     finally:
-        for client in clients.values():
+        run.close()
+        update_trade(trade_id=run.trade_id, now=now_fn())
+    return RunReport(sent=run.sent, denied=run.denied, waiting=run.waiting, open=still_open)
+
+
+class _Run:
+    """One worker's run over a trade: its clients, one an account, and what it has done so far."""
+
+    def __init__(
+        self,
+        trade_id: UUID | str,
+        *,
+        connect: Connect,
+        now_fn: Callable[[], datetime],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self.trade_id = UUID(str(trade_id))
+        self.sent = self.denied = self.waiting = 0
+        self._connect = connect
+        self._now = now_fn
+        self._sleep = sleep
+        self._clients: dict[int, OrderClient] = {}
+
+    def close(self) -> None:
+        for client in self._clients.values():
             client.close()
-        update_trade(trade_id=trade.pk, now=now_fn())
-    return RunReport(sent=sent, denied=denied, waiting=waiting, open=still_open)
 
+    def send(self, order_ids: list[int], trade: Trade) -> int:
+        """Send orders side by side, each in its time; returns how many of them are no longer planned through us.
 
-def send(order: Order, *, client: OrderClient, now_fn: Callable[[], datetime]) -> str:
-    """Take one planned order to its venue; returns "sent", "denied" or "taken" (another worker had it)."""
-    try:
-        signed = client.sign(order)
-    except VenueError as error:
-        return "denied" if _deny(order, f"Not sent: {error}", now_fn()) else "taken"
-    refusal = claim(order, signed, now=now_fn())
-    if refusal is None:
-        return "taken"
-    if refusal:
-        return "denied"
-    result = client.submit(order, signed)
-    store_result(order, result, now=now_fn())
-    return "sent"
+        1. When each planned order would go out is known, and who would go too late is denied, before
+        the first one goes. 2. Signed side by side. 3. One after the other: checked, claimed, committed,
+        and handed to a thread for its one call. What an account or a policy makes wait stays planned.
+        """
+        before = self.sent + self.denied
+        times = self._schedule(order_ids, trade)
+        self.waiting = 0
+        with Calls(threads=settings.SEND_THREADS, store=self._store) as calls:
+            ready = []
+            for order in _orders(order_ids):
+                if _must_wait(order):
+                    self.waiting += 1
+                elif order.pk in times and (client := self._client(order)) is not None:
+                    ready.append((order, client))
+            signed = calls.sign(ready)
+            for order, client in sorted(ready, key=lambda pair: times[pair[0].pk]):
+                calls.make_room()
+                self._until(times[order.pk])
+                calls.land(leave=settings.SEND_THREADS)
+                if _must_wait(order):
+                    self.waiting += 1
+                elif order.action != trade.action or not waits_for_choice(trade):
+                    self._launch(calls, order, client, signed[order.pk])
+        return self.sent + self.denied - before
+
+    def follow(self, trade: Trade) -> int:
+        return _follow(trade, self._clients, now_fn=self._now, sleep=self._sleep)
+
+    def _schedule(self, order_ids: list[int], trade: Trade) -> dict[int, datetime]:
+        """Return when each order goes out; of all that is still planned, what would be late is denied now."""
+        rest = trade.orders.filter(status=Status.PLANNED).exclude(pk__in=order_ids).values_list("pk", flat=True)
+        orders = _orders([*order_ids, *rest] if order_ids else [])
+        now = self._now()
+        times = send_times(orders, recent=recent_sends(orders, now=now), now=now)
+        for order in orders:
+            if times[order.pk] > send_deadline(order):
+                del times[order.pk]
+                self.denied += deny(order, TOO_LATE, now)
+        return times
+
+    def _client(self, order: Order) -> OrderClient | None:
+        """Return the account's one client; None, with the order denied, where it cannot be had."""
+        if order.account_id not in self._clients:
+            try:
+                self._clients[order.account_id] = self._connect(order.account)
+            except VenueError as error:
+                self.denied += deny(order, f"Not sent: {error}", self._now())
+                return None
+        return self._clients[order.account_id]
+
+    def _until(self, moment: datetime) -> None:
+        pause = (moment - self._now()).total_seconds()
+        if pause > 0:
+            self._sleep(pause)
+
+    def _launch(self, calls: Calls, order: Order, client: OrderClient, signed: SignedOrder | VenueError) -> None:
+        if isinstance(signed, VenueError):
+            self.denied += deny(order, f"Not sent: {signed}", self._now())
+            return
+        refusal = claim(order, signed, now=self._now())
+        if refusal:
+            self.denied += 1
+        elif refusal is not None:
+            self.sent += 1
+            calls.launch(order, client, signed)
+
+    def _store(self, order: Order, result: SubmitResult) -> None:
+        store_result(order, result, now=self._now())
 
 
 def claim(order: Order, signed: SignedOrder, *, now: datetime) -> str | None:
@@ -113,7 +185,7 @@ def claim(order: Order, signed: SignedOrder, *, now: datetime) -> str | None:
             order=order, now=now
         )
         if refusal:
-            return refusal if _deny(order, refusal, now) else None
+            return refusal if deny(order, refusal, now) else None
         claimed = Order.objects.filter(pk=order.pk, status=Status.PLANNED).update(
             status=Status.SUBMITTING,
             submitted_at=now,
@@ -235,28 +307,13 @@ def _follow(
     return trade.orders.filter(status__in=(Status.OPEN, Status.PENDING_CANCEL)).count()
 
 
-def _planned(trade: Trade) -> list[int]:
-    """Return the orders to send: the costliest leg is the least likely to fill whole, so holding probes it first."""
-    orders = trade.orders.filter(status=Status.PLANNED)
-    first = "-reserved" if trade.policy == Trade.Policy.HOLD_AND_ASK else "leg_no"
-    return list(orders.order_by(first, "leg_no").values_list("pk", flat=True))
-
-
-def _order(order_id: int) -> Order:
-    return Order.objects.select_related("market", "account", "trade", "trade__user").get(pk=order_id)
-
-
-def _deny(order: Order, reason: str, now: datetime) -> bool:
-    try:
-        return order.transition_to(Status.DENIED, reason=reason, at=now, evidence={"sent": False})
-    except ForbiddenTransition:
-        return False
+def _orders(order_ids: list[int]) -> list[Order]:
+    """Read planned orders in the order of their ids' list; what has moved on meanwhile is left out."""
+    rows = Order.objects.select_related("market", "account", "trade", "trade__user").filter(status=Status.PLANNED)
+    found = rows.in_bulk(order_ids)
+    return [found[order_id] for order_id in order_ids if order_id in found]
 
 
 def _must_wait(order: Order) -> bool:
     """Tell whether the account has a write whose outcome nobody knows: nothing new goes out before it is known."""
     return Order.objects.filter(account_id=order.account_id, status=Status.UNKNOWN).exists()
-
-
-def _is_held(trade: Trade) -> bool:
-    return trade.orders.exclude(status__in=(Status.PLANNED, Status.FILLED)).exists()

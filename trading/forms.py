@@ -19,10 +19,15 @@ ALLOCATIONS = (
 POLICIES = (
     (Trade.Policy.BEST_EFFORT.value, "Keep what fills"),
     (Trade.Policy.HOLD_AND_ASK.value, "Stop and ask me"),
+    (Trade.Policy.ALL_OR_UNWIND.value, "All legs, or sell them again"),
 )
 POLICY_WORDS = {
     Trade.Policy.BEST_EFFORT.value: "Every leg is tried; what fills is kept, what does not stays as cash.",
-    Trade.Policy.HOLD_AND_ASK.value: "If a leg fails, the rest is not sent.",
+    Trade.Policy.HOLD_AND_ASK.value: "The thinnest leg goes first. If a leg fails, the rest waits until you choose.",
+    Trade.Policy.ALL_OR_UNWIND.value: (
+        "The thinnest leg goes first. If a leg fails, what was bought is sold again; you are asked first when that "
+        "loses more than a little."
+    ),
 }
 
 SALE_WORDS = "Every leg is tried; what nobody buys at its limit stays with you."

@@ -122,10 +122,16 @@ def duplicate_denial(*, quote: TicketQuote, now: datetime) -> Denial | None:
     )
 
 
+def send_deadline(order: Order) -> datetime:
+    """Return the last moment to send an order: counted from its plan, or from when its owner said to go on."""
+    since = max(order.created_at, order.trade.continued_at or order.created_at)
+    return since + timedelta(seconds=settings.TRADE_LIMITS["send_within_seconds"])
+
+
 def send_refusal(*, order: Order, now: datetime) -> str:
     """Check an order once more in the moment of sending; empty when it may go."""
     within = settings.TRADE_LIMITS["send_within_seconds"]
-    if now - order.created_at > timedelta(seconds=within):
+    if now > send_deadline(order):
         return f"Too late: it was confirmed more than {within} seconds ago and its quote no longer holds."
     account = VenueAccount.objects.get(pk=order.account_id)
     market = Market.objects.get(pk=order.market_id)

@@ -32,8 +32,7 @@ from trading.tasks import run_trade
 
 logger = logging.getLogger(__name__)
 
-# "All or unwind" needs its own priced way back; until it has one it is refused rather than half done.
-OFFERED_POLICIES = (Trade.Policy.BEST_EFFORT, Trade.Policy.HOLD_AND_ASK)
+OFFERED_POLICIES = (Trade.Policy.BEST_EFFORT, Trade.Policy.HOLD_AND_ASK, Trade.Policy.ALL_OR_UNWIND)
 LONGEST_KEY = 64
 TRADE_NAMESPACE = UUID("5b1c2f0a-6f0e-4f37-9a52-5d0f3a8a7c11")
 
@@ -62,6 +61,8 @@ def confirm_trade(
             "policy", f"Expected the policy {' or '.join(OFFERED_POLICIES)}; found {policy!r}. Choose one of these."
         )
     quote = _quote(user, quote_id)
+    if policy == Trade.Policy.ALL_OR_UNWIND and quote.action == TradeAction.SELL:
+        raise TradeRefused("policy", "A sale is not unwound by buying back. Choose best_effort or hold_and_ask.")
     standing = _standing(user, quote, idempotency_key)
     if standing is not None:
         return standing
@@ -148,6 +149,7 @@ def _store(user: User, quote: TicketQuote, key: str, policy: str, now: datetime,
             count=order.count,
             limit_price=order.limit_price,
             reserved=order.reserved,
+            depth_share=order.depth_share,
             client_id=order.client_id,
             created_at=now,
         )

@@ -184,6 +184,8 @@ class QuotedLeg:
     worst_cost: Decimal
     book_at: str
     book_age_seconds: int
+    # How much it takes of what is offered inside the price band, 0 to 1.
+    depth_share: Decimal
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -254,6 +256,7 @@ class PlannedOrder:
     count: Decimal
     limit_price: Decimal
     reserved: Decimal
+    depth_share: Decimal
     client_id: UUID
 
 
@@ -269,6 +272,7 @@ def plan_orders(*, trade_id: UUID, action: str, legs: Sequence[QuotedLeg]) -> li
             count=leg.count,
             limit_price=leg.limit,
             reserved=leg.worst_cost if action == "buy" else ZERO,
+            depth_share=leg.depth_share,
             client_id=client_id(trade_id=trade_id, leg_no=leg.leg_no, attempt_no=1),
         )
         for leg in legs

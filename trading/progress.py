@@ -1,5 +1,6 @@
 """How a trade stands, computed from its orders and fills: what is unknown is named as unknown."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -52,6 +53,8 @@ class LegProgress:
     is_final: bool
     # Filled, but the venue has not settled it on chain yet.
     is_settling: bool
+    # Sells again what a leg of this trade bought.
+    is_way_back: bool = False
 
     @property
     def is_unknown(self) -> bool:
@@ -60,7 +63,11 @@ class LegProgress:
 
 @dataclass(frozen=True, slots=True)
 class TradeProgress:
-    """A trade as it stands: `cost` is what fills took or brought, before fees; `reserved` may still be taken."""
+    """A trade as it stands: `cost` is what fills took or brought, before fees; `reserved` may still be taken.
+
+    Of a trade that was unwound, `cost` is what remains after what the sales brought. `choice` names
+    what its owner is asked: "ask", "unwind" or nothing.
+    """
 
     trade_id: UUID
     status: str
@@ -72,6 +79,7 @@ class TradeProgress:
     is_final: bool
     needs_attention: bool
     sentence: str
+    choice: str = ""
 
     @property
     def total(self) -> Decimal:
@@ -81,22 +89,24 @@ class TradeProgress:
 def trade_progress(trade: Trade) -> TradeProgress:
     """Compute how a trade stands. Three queries, whatever the number of legs."""
     orders = list(trade.orders.select_related("market", "market__event").prefetch_related("fills"))
-    legs = tuple(_leg(order) for order in orders)
-    full = sum(leg.filled >= leg.count for leg in legs)
-    is_final = all(leg.is_final for leg in legs)
+    legs = tuple(_leg(order, trade) for order in orders)
+    asked = tuple(leg for leg in legs if not leg.is_way_back)
+    full = sum(leg.filled >= leg.count for leg in asked)
+    is_final = all(leg.is_final for leg in legs) and not trade.is_held and not _owes_way_back(trade, asked)
     unknown = sum(leg.is_unknown for leg in legs)
-    status = _status(legs)
+    status = _status(trade, legs, is_final=is_final)
     return TradeProgress(
         trade_id=trade.pk,
         status=status,
         legs=legs,
-        cost=sum((leg.cost for leg in legs), ZERO),
+        cost=sum((-leg.cost if leg.is_way_back else leg.cost for leg in legs), ZERO),
         fees=sum((leg.fee for leg in legs), ZERO),
         reserved=sum((order.reserved for order in orders), ZERO),
         filled_legs=full,
         is_final=is_final,
-        needs_attention=unknown > 0,
+        needs_attention=status == Trade.Status.NEEDS_ATTENTION,
         sentence=_sentence(trade, legs, full=full, unknown=unknown, is_final=is_final),
+        choice=trade.hold if trade.is_held and not unknown else "",
     )
 
 
@@ -105,7 +115,7 @@ def update_trade(*, trade_id: UUID, now: datetime) -> Trade:
     with transaction.atomic():
         trade = Trade.objects.select_for_update().get(pk=trade_id)
         progress = trade_progress(trade)
-        if progress.status == trade.status:
+        if progress.status == trade.status and progress.is_final == (trade.finished_at is not None):
             return trade
         before, trade.status = trade.status, progress.status
         trade.finished_at = now if progress.is_final else None
@@ -122,7 +132,7 @@ def update_trade(*, trade_id: UUID, now: datetime) -> Trade:
     return trade
 
 
-def _leg(order: Order) -> LegProgress:
+def _leg(order: Order, trade: Trade) -> LegProgress:
     fills = [fill for fill in order.fills.all() if fill.settlement != Fill.Settlement.FAILED]
     filled = sum((fill.count for fill in fills), ZERO)
     cost = sum((money_of(fill.count, fill.price) for fill in fills), ZERO)
@@ -147,31 +157,76 @@ def _leg(order: Order) -> LegProgress:
         fee=sum((fill.fee for fill in fills), ZERO),
         is_final=order.status in FINAL,
         is_settling=any(fill.settlement == Fill.Settlement.MATCHED for fill in fills),
+        is_way_back=order.action != trade.action,
     )
 
 
-def _status(legs: tuple[LegProgress, ...]) -> str:
-    if any(leg.is_unknown for leg in legs):
+def _owes_way_back(trade: Trade, asked: Sequence[LegProgress]) -> bool:
+    """Tell whether the trade promised a way back that was not priced yet."""
+    return (
+        trade.policy == Trade.Policy.ALL_OR_UNWIND
+        and trade.hold == Trade.Hold.NONE
+        and any(leg.filled for leg in asked)
+        and any(leg.is_final and leg.filled < leg.count for leg in asked)
+    )
+
+
+def _status(trade: Trade, legs: Sequence[LegProgress], *, is_final: bool) -> str:
+    asked = [leg for leg in legs if not leg.is_way_back]
+    back = [leg for leg in legs if leg.is_way_back]
+    if trade.is_held or any(leg.is_unknown for leg in legs):
         return Trade.Status.NEEDS_ATTENTION
-    if not all(leg.is_final for leg in legs):
+    if not is_final:
         untouched = all(leg.status == Status.PLANNED for leg in legs)
         return Trade.Status.CONFIRMED if untouched else Trade.Status.EXECUTING
-    if all(leg.filled >= leg.count for leg in legs):
+    if back:
+        return Trade.Status.NEEDS_ATTENTION if _left(legs) else Trade.Status.UNWOUND
+    if all(leg.filled >= leg.count for leg in asked):
         return Trade.Status.COMPLETE
-    return Trade.Status.PARTIAL if any(leg.filled for leg in legs) else Trade.Status.ABORTED
+    return Trade.Status.PARTIAL if any(leg.filled for leg in asked) else Trade.Status.ABORTED
 
 
-def _sentence(trade: Trade, legs: tuple[LegProgress, ...], *, full: int, unknown: int, is_final: bool) -> str:
+def _left(legs: Sequence[LegProgress]) -> Decimal:
+    """Return the contracts that a way back has not sold again."""
+    return sum((-leg.filled if leg.is_way_back else leg.filled for leg in legs), ZERO)
+
+
+def _sentence(trade: Trade, legs: Sequence[LegProgress], *, full: int, unknown: int, is_final: bool) -> str:
     verb = "bought" if trade.action == TradeAction.BUY else "sold"
+    asked = [leg for leg in legs if not leg.is_way_back]
     if unknown:
         return (
             f"{unknown} of {len(legs)} legs {'is' if unknown == 1 else 'are'} unknown: the venue did not answer. "
             "It is being asked; nothing is sent twice."
         )
+    if trade.is_held:
+        return _held_sentence(trade, asked, verb=verb, full=full)
     if not is_final:
+        if len(asked) < len(legs):
+            return "Not every leg could be had, so what was bought is being sold again."
         return f"{sum(leg.is_final for leg in legs)} of {len(legs)} legs have ended."
-    if full == len(legs):
+    if len(asked) < len(legs):
+        left = _left(legs)
+        if left:
+            return f"The way back is incomplete: {left.normalize():f} contracts are still yours. Sell or keep them."
+        return "Not every leg could be had, so what was bought was sold again."
+    if full == len(asked):
         return f"Every leg was {verb} whole."
-    if any(leg.filled for leg in legs):
-        return f"{full} of {len(legs)} legs were {verb} whole; what did not fill was not paid for."
+    if any(leg.filled for leg in asked):
+        return f"{full} of {len(asked)} legs were {verb} whole; what did not fill was not paid for."
     return "Nothing was filled, and nothing was paid."
+
+
+def _held_sentence(trade: Trade, asked: Sequence[LegProgress], *, verb: str, full: int) -> str:
+    """Say what a held trade's owner must choose."""
+    short = sum(leg.is_final and leg.filled < leg.count for leg in asked)
+    if trade.hold == Trade.Hold.UNWIND:
+        return (
+            f"{full} of {len(asked)} legs were {verb} whole. Selling again what was bought would lose more than may "
+            "be lost without asking: choose below."
+        )
+    waiting = sum(leg.status == Status.PLANNED for leg in asked)
+    return (
+        f"{short} of {len(asked)} legs ended without all that was asked for, so {waiting} "
+        f"{'waits' if waiting == 1 else 'wait'} unsent: choose below."
+    )

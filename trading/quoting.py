@@ -39,6 +39,7 @@ from trading.planning import (
     size_by_units,
     size_by_weights,
 )
+from trading.shards import lacking_on_shards
 from trading.sides import HeldSide, sides_to_buy, sides_to_sell
 from trading.switch import blocked_reason
 from trading.venues.clients import fetch_books
@@ -55,6 +56,7 @@ SMALLEST_AMOUNT = Decimal(1)
 # A leg is called thin when buying it moves the price by more than this.
 THIN_MOVE = Decimal("0.03")
 CLOSING_SOON = timedelta(days=7)
+DEPTH_PLACES = 8
 
 
 class QuoteRefused(Exception):
@@ -110,7 +112,7 @@ def quote_basket(
     inputs = {
         held.market.pk: leg
         for held in sides
-        if (leg := _leg_input(held, books.get(held.market.pk), is_buy=is_buy, now=now, warnings=warnings)) is not None
+        if (leg := leg_input(held, books.get(held.market.pk), is_buy=is_buy, now=now, warnings=warnings)) is not None
     }
     sides = [held for held in sides if held.market.pk in inputs]
     if not sides:
@@ -186,9 +188,10 @@ def _read(sides: Sequence[HeldSide], read_books: BookReader) -> Mapping[int, Ord
         ) from error
 
 
-def _leg_input(
+def leg_input(
     held: HeldSide, book: OrderBook | None, *, is_buy: bool, now: datetime, warnings: list[str]
 ) -> LegInput | None:
+    """Ready one side of one market for sizing; None, with a warning, where its book cannot be traded on."""
     market, limits = held.market, settings.TRADE_LIMITS
     if book is None:
         warnings.append(f"Left out: {market.question} has no order book now.")
@@ -301,6 +304,7 @@ def _quoted_legs(
                 worst_cost=worst_cost,
                 book_at=book.observed_at.isoformat(),
                 book_age_seconds=max(0, int((now - book.received_at).total_seconds())),
+                depth_share=quantize(count / leg.ladder.depth, DEPTH_PLACES),
                 notes=notes,
             )
         )
@@ -409,6 +413,8 @@ def _require_cash(legs: Sequence[QuotedLeg], accounts: AccountSet) -> None:
                 f"{account} has {dollars(free)} free and this takes up to {dollars(needed)}: "
                 f"{dollars(needed - free)} is missing."
             )
+        else:
+            lacking += lacking_on_shards(account=account, legs=legs)
     if lacking:
         raise QuoteRefused(" ".join(lacking))
 

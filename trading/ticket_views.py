@@ -2,8 +2,9 @@
 
 import logging
 from datetime import datetime
+from math import ceil
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib import messages
@@ -21,12 +22,14 @@ from baskets.reading import chart_series, visible_to
 from baskets.views import SPANS
 from itomarkets.lib import clock
 from itomarkets.lib.venues import VenueError
+from trading.deciding import ChoiceRefused, choose
 from trading.forms import ALLOCATIONS, POLICIES, POLICY_WORDS, SALE_WORDS, Ticket, TicketError, quote_id_of
-from trading.models import Position, TicketQuote
+from trading.models import Position, TicketQuote, Trade, VenueAccount
 from trading.modes import mode_of
 from trading.placing import TradeRefused, confirm_trade
 from trading.planning import QuotedLeg
 from trading.quoting import QuoteRefused, quote_basket
+from trading.schedule import time_to_send
 
 log = logging.getLogger(__name__)
 QUICK_AMOUNTS = ("50", "100", "250", "1000")
@@ -123,8 +126,33 @@ def quote_context(quote: TicketQuote, ticket: Ticket, now: datetime) -> dict[str
         "is_sale": quote.action == "sell",
         "seconds_left": max(int((quote.expires_at - now).total_seconds()), 0),
         "idempotency_key": uuid4().hex,
+        "send_seconds": ceil(time_to_send(_account_kinds(quote)).total_seconds()),
         "policy_says": SALE_WORDS if quote.action == "sell" else POLICY_WORDS[ticket.policy],
     }
+
+
+def _account_kinds(quote: TicketQuote) -> list[str]:
+    """Return the kind of account that sends each leg: a paper account sends to no venue."""
+    return [VenueAccount.Kind.PAPER if quote.mode == "paper" else leg["venue"] for leg in quote.legs]
+
+
+@login_required
+@require_POST
+def trade_decide(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Take the owner's choice on a trade that waits for one."""
+    trade = get_object_or_404(Trade, pk=pk, user=person_of(request))
+    try:
+        said = choose(
+            user=person_of(request),
+            trade_id=trade.pk,
+            choice=request.POST.get("choice", ""),
+            now=clock.now(),
+            request_id=getattr(request, "request_id", ""),
+        )
+        messages.success(request, said)
+    except ChoiceRefused as error:
+        messages.error(request, str(error))
+    return redirect("trade-detail", trade.pk)
 
 
 @login_required

@@ -1,8 +1,10 @@
 """What a person did and holds: dashboard, portfolio, trades."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -92,8 +94,20 @@ def progress_context(trade: Trade) -> dict[str, Any]:
     return {
         "trade": trade,
         "progress": progress,
+        "has_unknown": any(leg.is_unknown for leg in progress.legs),
+        "hold_minutes": settings.TRADE_LIMITS["hold_seconds"] // 60,
+        "way_back": _way_back(trade),
         "ended": sum(leg.is_final for leg in progress.legs),
         "legs": [(_mark(leg), Venue(leg.venue).label, leg) for leg in progress.legs],
+    }
+
+
+def _way_back(trade: Trade) -> dict[str, Any]:
+    """Return the stored price of a way back with its money as decimals."""
+    stored = trade.way_back
+    return {
+        "notes": stored.get("notes", []),
+        **{name: Decimal(stored[name]) for name in ("paid", "brings", "loss", "cap", "missing") if name in stored},
     }
 
 

@@ -227,20 +227,6 @@ def test_new_orders_wait_while_their_account_has_an_unknown_write(
     assert run(second, venue, later + timedelta(seconds=11)).sent == 2
 
 
-def test_hold_and_ask_stops_at_the_first_leg_that_is_not_filled_whole(
-    user: User, books: Books, venue: FakeVenue, now: datetime
-) -> None:
-    trade = make_trade(user, books, policy="hold_and_ask")
-    first = trade.orders.order_by("-reserved").first()
-    assert first is not None
-    venue.faults = {first.leg_no: "partial"}
-    run(trade, venue, now)
-    first.refresh_from_db()
-    assert first.status == "canceled"
-    assert trade.orders.exclude(pk=first.pk).get().status == "denied"
-    assert len(venue.posts) == 1
-
-
 def test_an_order_is_claimed_once(trade: Trade, now: datetime) -> None:
     order = trade.orders.select_related("trade").earliest("leg_no")
     signed = SignedOrder(payload="{}", order_hash="0x1")

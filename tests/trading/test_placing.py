@@ -98,7 +98,6 @@ def test_a_broker_that_is_down_loses_nothing(
         ({"quote_id": "no uuid"}, "quote_unknown"),
         ({"idempotency_key": ""}, "key"),
         ({"idempotency_key": "k" * 65}, "key"),
-        ({"policy": "all_or_unwind"}, "policy"),
         ({"policy": "nonsense"}, "policy"),
     ],
 )

@@ -228,10 +228,11 @@ def test_a_leg_survives_its_journey_through_json_to_the_last_digit() -> None:
         leg_no=1, market_id=2, venue="kalshi", title="Will it?", side="no", account_id=3, account="Paper",
         weight=D("0.25"), count=D("12.34"), best=D("0.41"), average=D("0.415000"), worst=D("0.42"), limit=D("0.43"),
         cost=D("5.121100"), fee=D("0.2"), worst_cost=D("5.6"), book_at="2026-08-01T12:00:00+00:00",
-        book_age_seconds=0, notes=("thin: little.",),
+        book_age_seconds=0, depth_share=D("0.12345678"), notes=("thin: little.",),
     )  # fmt: skip
     assert QuotedLeg.from_json(leg.to_json()) == leg
     (order,) = plan_orders(trade_id=UUID(int=1), action="buy", legs=[leg])
     assert (order.reserved, order.limit_price, order.count) == (D("5.6"), D("0.43"), D("12.34"))
+    assert order.depth_share == D("0.12345678")
     (sale,) = plan_orders(trade_id=UUID(int=1), action="sell", legs=[leg])
     assert sale.reserved == 0

@@ -136,8 +136,6 @@ def test_f26_a_cancel_without_proof_cancels_nothing_until_the_venue_says_so(
 def test_f31_an_order_placed_at_the_venue_is_never_taken_for_ours(
     exchange: Exchange, user: User, now: datetime
 ) -> None:
-    exchange: Exchange, user: User, now: datetime
-) -> None:
     trade = buy(user, held_basket(), now)
     run(trade, now)
     held = Position.objects.get(market__native_id=TICKER).count

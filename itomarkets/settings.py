@@ -328,7 +328,7 @@ WRITE_BUDGETS: dict[str, tuple[int, int]] = {
 # Calls to venues that one trade has under way at the same time.
 SEND_THREADS = env.count("SEND_THREADS", default=8)
 # A filled leg is sold again without asking only while this trade loses, at worst, no more than either.
-UNWIND_LIMITS: dict[str, Decimal] = {"loss_dollars": Decimal("25"), "loss_share": Decimal("0.05")}
+UNWIND_LIMITS: dict[str, Decimal] = {"loss_dollars": Decimal("25"), "loss_share": Decimal("0.10")}
 RECONCILIATION: dict[str, int] = {
     # A send that has not answered by then is unknown; longer than any client's own timeout.
     "submitting_seconds": 30,

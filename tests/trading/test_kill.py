@@ -1,0 +1,160 @@
+"""Real processes, really killed: F9, F10, F11 and F13. What a fresh process makes of it is compared with the exchange.
+
+On SQLite the database is a file of its own; with DATABASE_URL it is a PostgreSQL of its own.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.conf import settings
+
+from itomarkets.sandbox.model import KALSHI, SandboxEvent, SandboxMarket, kalshi_fee
+from tests.trading.sandbox_world import TIMES, Exchange, TwoVenues, running_exchange
+
+ROOT = Path(__file__).resolve().parents[2]
+CREATE = "/trade-api/v2/portfolio/events/orders"
+KILLED = -9
+# The marker lets the run on PostgreSQL choose these tests; the children's database is not pytest's.
+pytestmark = pytest.mark.django_db
+
+
+class ManyLegs(TwoVenues):
+    """Seven Kalshi markets of seven events, so that a basket of them excludes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for number in range(6):
+            event = SandboxEvent(
+                KALSHI, f"KXFED-{number}", f"kxfed-{number}", f"Question {number}?", series_key="KXFED",
+                series_title="Fed decisions", category="Economics",
+            )  # fmt: skip
+            market = SandboxMarket(
+                KALSHI, f"KXFED-{number}-YES", event.key, f"Question {number}?", fee=kalshi_fee(),
+                exchange_index=2, outcome=Decimal(1), seed=100 + number, **TIMES,
+            )  # fmt: skip
+            self.add(event, [market])
+
+
+@dataclass
+class House:
+    """One database and one exchange, and child processes that use them."""
+
+    exchange: Exchange
+    environment: dict[str, str]
+
+    def child(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tests.trading.kill_child", self.exchange.url, *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def recovered(self) -> dict[str, Any]:
+        child = self.child("recover")
+        assert child.returncode == 0, child.stderr
+        return json.loads(child.stdout.splitlines()[-1])
+
+    def sent(self) -> list[str]:
+        """Return the client id of each create request that reached the exchange."""
+        return [json.loads(body)["client_order_id"] for body in self.exchange.requests("POST", CREATE)]
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database with tables and no rows, from which each test's is copied: a file, or a PostgreSQL by name."""
+    folder = tmp_path_factory.mktemp("migrated")
+    name = f"kill_{uuid4().hex[:12]}"
+    if settings.DATABASE_URL:
+        _on_server(f'CREATE DATABASE "{name}"')
+    migrate = [sys.executable, "manage.py", "migrate", "-v0"]
+    subprocess.run(migrate, cwd=ROOT, env=_environment(folder, name), check=True, timeout=120)
+    yield name if settings.DATABASE_URL else str(folder / "itomarkets.sqlite3")
+    if settings.DATABASE_URL:
+        _on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def house(migrated: str, tmp_path: Path, now: object) -> Iterator[House]:
+    name = f"kill_{uuid4().hex[:12]}"
+    if settings.DATABASE_URL:
+        _on_server(f'CREATE DATABASE "{name}" TEMPLATE "{migrated}"')
+    else:
+        shutil.copy(migrated, tmp_path)
+    try:
+        with running_exchange(ManyLegs()) as exchange:
+            yield House(exchange, _environment(tmp_path, name))
+    finally:
+        if settings.DATABASE_URL:
+            _on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _environment(folder: Path, name: str) -> dict[str, str]:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "ITO_VAR": str(folder)}
+    if settings.DATABASE_URL:
+        environment["DATABASE_URL"] = f"{settings.DATABASE_URL.rpartition('/')[0]}/{name}"
+    return environment
+
+
+def _on_server(statement: str) -> None:
+    base, _, _ = settings.DATABASE_URL.rpartition("/")
+    with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def assert_one_truth(house: House, told: dict[str, Any]) -> None:
+    """Every attempt was sent at most once, every order has ended, and what it filled is what the exchange says."""
+    sent = house.sent()
+    assert len(sent) == len(set(sent)), "an attempt was sent twice"
+    assert set(told["orders"].values()) <= {"filled", "canceled", "not_placed", "denied"}, told
+    there = {order.client_id: order.filled for order in house.exchange.orders_of(f"user-{told['user']}")}
+    assert {key: Decimal(value) for key, value in told["filled"].items() if Decimal(value)} == there
+    assert all(Decimal(value) == 0 for value in told["reserved"])
+    assert told["differences"] == []
+
+
+def test_f09_killed_between_the_commit_and_the_send_nothing_is_sent_twice(house: House) -> None:
+    child = house.child("trade", "before_send")
+    assert child.returncode == KILLED, child.stderr
+    assert house.sent() == []
+    told = house.recovered()
+    assert_one_truth(house, told)
+    # It may have been sent, for all that the database knows: only the exchange's listing ends it.
+    assert list(told["orders"].values()).count("not_placed") == 1
+
+
+def test_f10_killed_between_the_send_and_the_storing_the_order_is_adopted(house: House) -> None:
+    child = house.child("trade", "after_send")
+    assert child.returncode == KILLED, child.stderr
+    assert len(house.sent()) >= 1
+    told = house.recovered()
+    assert_one_truth(house, told)
+    assert set(told["orders"].values()) == {"filled"}
+    assert (told["trade"], len(house.sent())) == ("complete", 7)
+
+
+def test_f11_killed_between_two_legs_the_rest_is_sent_by_a_fresh_process(house: House) -> None:
+    child = house.child("trade", "before_leg_4")
+    assert child.returncode == KILLED, child.stderr
+    assert len(house.sent()) < 7
+    told = house.recovered()
+    assert_one_truth(house, told)
+    assert (told["trade"], len(house.sent())) == ("complete", 7)
+
+
+def test_f13_a_commit_that_fails_after_the_acceptance_is_read_again_from_the_venue(house: House) -> None:
+    child = house.child("trade", "commit_fails")
+    assert child.returncode not in (0, KILLED)
+    assert "disk is full" in child.stderr
+    told = house.recovered()
+    assert_one_truth(house, told)
+    assert (told["trade"], len(house.sent())) == ("complete", 7)

@@ -155,8 +155,17 @@ def connect_sandbox_accounts(user: User, *, now: datetime, client: HttpClient | 
     finally:
         if client is None:
             http.close()
+    shards = {Kind.KALSHI.value: answer.get("kalshi_shards") or {}} if isinstance(answer, dict) else {}
     for kind, secrets, cash in _parse_sandbox_accounts(answer):
-        connect_account(user=user, kind=kind, mode=Mode.SANDBOX, credentials=secrets, cash=cash, now=now)
+        connect_account(
+            user=user,
+            kind=kind,
+            mode=Mode.SANDBOX,
+            credentials=secrets,
+            cash=cash,
+            cash_by_shard=shards.get(kind),
+            now=now,
+        )
     return accounts_for(user, Mode.SANDBOX)
 
 

@@ -135,6 +135,13 @@ def _try(read: Callable[[], Read]) -> Read | None:
 def _key_trouble(account: VenueAccount, error: VenueError) -> Finding:
     if isinstance(error, VenueUnavailable):
         return Finding("key", Health.FAIL, f"{account} did not answer, so nothing could be checked. Check again later.")
+    if error.code == "foreign_wallet":
+        return Finding(
+            "wallet",
+            Health.FAIL,
+            "The funder wallet is none of this key's wallets, so its orders would be refused. "
+            "Copy the address from Polymarket's deposit page and connect again.",
+        )
     if isinstance(error, VenueAuthError):
         where = {
             Mode.DEMO: " A demo key works on the demo exchange only.",
@@ -285,15 +292,8 @@ def _polymarket(
 
 
 def _wallet(account: VenueAccount, client: "PolymarketOrders") -> Finding:
-    told, is_own = client.wallet_of_key()
+    told = client.signature_type()
     typed = open_sealed(account).get("signature_type", "")
-    if not is_own:
-        return Finding(
-            "wallet",
-            Health.FAIL,
-            "The funder wallet is none of this key's wallets, so its orders would be refused. "
-            "Copy the address from Polymarket's deposit page and connect again.",
-        )
     if typed and typed != str(told):
         return Finding(
             "wallet",

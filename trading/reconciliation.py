@@ -20,6 +20,7 @@ from trading.progress import update_trade
 from trading.states import AT_VENUE, ForbiddenTransition
 from trading.venues.base import OrderClient
 from trading.venues.clients import Connect, order_client
+from trading.venues.kalshi import KalshiOrders
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def reconcile(*, now: datetime, at_start: bool = False, connect: Connect | None 
     report = ReconcileReport()
     report.made_unknown = _stale_sends_are_unknown(now=now, at_start=at_start)
     touched: set[UUID] = set()
-    for account in VenueAccount.objects.filter(orders__isnull=False).distinct().order_by("pk"):
+    for account in _with_orders():
         orders = list(_to_look_up(account, now))
         if account.is_paper and not orders:
             continue
@@ -84,6 +85,12 @@ def reconcile(*, now: datetime, at_start: bool = False, connect: Connect | None 
         .values_list("pk", flat=True)
     )
     return report
+
+
+def _with_orders() -> Iterable[VenueAccount]:
+    """Return the accounts that have traded and can still be asked: one that was disconnected has no key."""
+    can_be_asked = Q(kind=VenueAccount.Kind.PAPER) | Q(sealed_credentials__isnull=False)
+    return VenueAccount.objects.filter(can_be_asked, orders__isnull=False).distinct().order_by("pk")
 
 
 def _stale_sends_are_unknown(*, now: datetime, at_start: bool) -> int:
@@ -173,7 +180,13 @@ def compare_account(*, account: VenueAccount, client: OrderClient, now: datetime
         if there != here:
             differences.append(f"{account}: the venue holds {there} net of {market}, the ledger {here}.")
     # The venue's word is what a new order is checked against; the ledger keeps its own sum.
-    VenueAccount.objects.filter(pk=account.pk).update(cash=told_cash, checked_at=now, differences=differences)
+    told_shards = client.cash_by_shard() if isinstance(client, KalshiOrders) else {}
+    VenueAccount.objects.filter(pk=account.pk).update(
+        cash=told_cash,
+        cash_by_shard={str(shard): str(free) for shard, free in sorted(told_shards.items())},
+        checked_at=now,
+        differences=differences,
+    )
     return differences
 
 

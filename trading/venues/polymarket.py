@@ -15,10 +15,11 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
+from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 from polymarket import environments
-from polymarket._internal.wallet import signature_type_for
+from polymarket._internal.wallet import signature_type_for, try_classify_wallet_type
 from polymarket.clients.secure import SecureClient
 from polymarket.errors import (
     InsufficientLiquidityError,
@@ -56,6 +57,8 @@ LISTING_MARGIN = timedelta(minutes=2)
 LONGEST_LISTING = 10_000
 # What a re-sent order is told: it exists, so its fate must be read.
 DUPLICATED = "duplicated"
+# The code of the error about a wallet that is not the key's.
+FOREIGN_WALLET = "foreign_wallet"
 ENDED_STATUSES = {
     "MATCHED": "executed",
     "CANCELED": "canceled",
@@ -146,6 +149,18 @@ class PolymarketOrders:
             )
         with _translated("connecting"):
             try:
+                signer = Account.from_key(secrets["private_key"]).address
+                own = try_classify_wallet_type(
+                    signer=signer, wallet=secrets["wallet"], config=self._config.wallet_derivation
+                )
+                if own is None:
+                    # The SDK would ask the chain whether it is a session key, which we do not take.
+                    raise VenueAuthError(
+                        "polymarket, connecting: the funder wallet is none of this key's wallets. "
+                        "Connect the account again with the wallet that the deposit page shows.",
+                        venue=Venue.POLYMARKET,
+                        code=FOREIGN_WALLET,
+                    )
                 # With the wallet given, nothing is looked up on chain and nothing is deployed.
                 self._client = SecureClient.create(
                     private_key=secrets["private_key"],
@@ -153,7 +168,7 @@ class PolymarketOrders:
                     environment=environment,
                     credentials=credentials,
                 )
-            except UserInputError:
+            except (UserInputError, ValueError, TypeError):
                 # Its text, and those it came from, repeat the key.
                 raise VenueAuthError(
                     "polymarket, connecting: the private key or the wallet is malformed. Connect the account again.",
@@ -264,10 +279,9 @@ class PolymarketOrders:
             told = self._client._ctx.clob.get_json("/time")
         return datetime.fromtimestamp(int(str(told)), UTC) - (before + (now() - before) / 2)
 
-    def wallet_of_key(self) -> tuple[int, bool]:
-        """Return the wallet's signature type, and whether it is one of this key's own wallets."""
-        ctx = self._client._ctx
-        return signature_type_for(ctx.wallet_type), ctx.signer_type == "OWNER"
+    def signature_type(self) -> int:
+        """Return the type of signature that the funder wallet, as a wallet of this key, asks for."""
+        return signature_type_for(self._client._ctx.wallet_type)
 
     def _held(self, token: str) -> Decimal:
         return _dollars(self._client.get_balance_allowance(asset_type="CONDITIONAL", asset_id=token).balance)

@@ -148,3 +148,27 @@ def test_f31_an_order_placed_at_the_venue_is_never_taken_for_ours(
     assert Position.objects.get(market__native_id=TICKER).count == held
     assert Order.objects.count() == 2
     assert any("net of" in difference for difference in report.differences)
+
+
+def test_f24_books_that_ran_away_fill_nothing_past_the_cap_and_leave_nothing_behind(
+    exchange: Exchange, user: User, now: datetime
+) -> None:
+    trade = buy(user, held_basket(), now)
+    exchange.feed.books = {TICKER: ([(8000, 100)], [(8200, 300)]), "11": ([(800, 100)], [(1000, 300)])}
+    run(trade, now)
+    assert trade.status == Trade.Status.ABORTED
+    assert {order.filled_count() for order in trade.orders.all()} == {ZERO}
+    assert look(now).differences == []
+    assert_invariants(exchange.world, f"user-{user.pk}")
+
+
+def test_f32_an_order_whose_key_was_revoked_is_not_sent_and_the_other_leg_stands(
+    exchange: Exchange, user: User, now: datetime
+) -> None:
+    trade = buy(user, held_basket(), now)
+    VenueAccount.objects.filter(kind="kalshi").update(sealed_credentials=b"\x01broken")
+    run(trade, now)
+    assert leg(trade, "kalshi").status == Order.Status.DENIED
+    assert leg(trade, "polymarket").status == Order.Status.FILLED
+    assert posts(exchange, "kalshi") == 0
+    assert_invariants(exchange.world, f"user-{user.pk}")

@@ -10,7 +10,7 @@ from accounts.models import User
 from tests.trading.invariants import assert_invariants
 from tests.trading.sandbox_world import Exchange
 from tests.trading.test_sandbox_trading import PATHS, buy, held_basket, look, run
-from trading.models import Fill, Order, Trade
+from trading.models import Fill, Order, Position, Trade
 
 At = Callable[[datetime], datetime]
 both_venues = pytest.mark.parametrize("venue", sorted(PATHS))
@@ -77,6 +77,26 @@ def test_f02_an_order_whose_reply_was_lost_is_found_and_adopted(
     trade = buy(user, held_basket(), now)
     exchange.fault(PATHS[venue], "drop_before_reply")
     assert_adopted(exchange, user, run(trade, now), venue, now)
+
+
+@both_venues
+@pytest.mark.parametrize("fault", ["drop_before_reply", "500_after_accept"])
+def test_f02_a_sale_whose_reply_was_lost_is_sold_once(
+    exchange: Exchange, user: User, now: datetime, at: At, venue: str, fault: str
+) -> None:
+    basket = held_basket()
+    run(buy(user, basket, now), now)
+    later = at(now + timedelta(minutes=2))
+    sale = buy(user, basket, later, amount=None, action="sell")
+    exchange.fault(PATHS[venue], fault)
+    run(sale, later)
+    assert leg(sale, venue).status == Order.Status.UNKNOWN, leg(sale, venue).reason
+    report = look(at(later + timedelta(seconds=5)))
+    assert leg(sale, venue).status == Order.Status.FILLED
+    assert report.differences == []
+    assert not Position.objects.filter(count__gt=0).exists()
+    assert posts(exchange, venue) == 2
+    assert_invariants(exchange.world, f"user-{user.pk}")
 
 
 def test_f03_a_reply_later_than_the_timeout_changes_nothing(

@@ -30,11 +30,8 @@ def reconcile(at_start: bool = False) -> None:
 
     run_job("trading.reconcile", job, lease_seconds=LEASE_SECONDS)
     for report in found:
-        for trade_id in report.to_run:
+        for trade_id in dict.fromkeys([*report.to_run, *unpriced_trades()]):
             run_trade.delay(str(trade_id))
-        for trade_id in unpriced_trades():
-            if trade_id not in report.to_run:
-                run_trade.delay(str(trade_id))
 
 
 @shared_task(name="trading.examine_account")

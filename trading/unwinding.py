@@ -11,14 +11,14 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from itomarkets.lib.rounding import ZERO, floor_to
+from itomarkets.lib.rounding import ZERO, floor_to, quantize
 from itomarkets.lib.venues import VenueError
 from itomarkets.records import audit
 from markets.models import Market
 from markets.venues.base import OrderBook
 from trading.holding import HELD, deny_planned, has_live, is_short, opening, take_hold
 from trading.models import Fill, Order, Position, Trade, TradeAction, VenueAccount
-from trading.planning import client_id, quoted
+from trading.planning import MONEY_PLACES, client_id, quoted
 from trading.positions import money_of
 from trading.quoting import leg_input
 from trading.sides import HeldSide, being_sold
@@ -124,7 +124,7 @@ def price_way_back(*, trade: Trade, read_books: BookReader, now: datetime) -> Wa
                 limit=limit,
                 brings=walked.cost - walked.fee,
                 least=least,
-                paid=paid_for(order) * sold / count,
+                paid=quantize(paid_for(order) * sold / count, MONEY_PLACES),
             )
         )
     return WayBack(tuple(legs), missing, tuple(note.removeprefix("Left out: ") for note in notes))

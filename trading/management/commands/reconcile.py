@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from itomarkets.lib import clock
 from trading.execution import run_trade
+from trading.holding import unpriced_trades
 from trading.reconciliation import reconcile
 
 
@@ -19,7 +20,7 @@ class Command(BaseCommand):
         report = reconcile(now=clock.now(), at_start=options["at_start"])
         sent = 0
         if not options["no_send"]:
-            sent = sum(run_trade(trade_id).sent for trade_id in report.to_run)
+            sent = sum(run_trade(trade_id).sent for trade_id in dict.fromkeys([*report.to_run, *unpriced_trades()]))
         self.stdout.write(
             f"{report.looked_up} orders looked up, {report.resolved} resolved, {report.still_unknown} still unknown, "
             f"{report.not_placed} proven not placed, {sent} sent, {report.accounts_checked} accounts compared, "

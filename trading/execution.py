@@ -202,7 +202,8 @@ def claim(order: Order, signed: SignedOrder, *, now: datetime) -> str | None:
             reason="Signed; sending.",
             evidence={"client_id": str(order.client_id), "order_hash": signed.order_hash},
         )
-    order.refresh_from_db()
+    # Not read whole: that would drop the market and the account, and a thread must not ask the database for them.
+    order.refresh_from_db(fields=["status", "submitted_at", "signed_payload", "order_hash"])
     return ""
 
 

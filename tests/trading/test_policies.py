@@ -110,6 +110,16 @@ def test_best_effort_calls_side_by_side_and_stores_every_answer_though_one_break
 
 
 @pytest.mark.parametrize("policy", ["best_effort", "hold_and_ask", "all_or_unwind"])
+def test_paper_fills_side_by_side_and_asks_no_database_in_its_threads(
+    user: User, books: Books, settings: Any, policy: str
+) -> None:
+    trade = make_trade(user, books, policy, mode="paper")
+    settings.SEND_THREADS = LEGS
+    assert run(trade, books.paper, books).sent == LEGS
+    assert state(trade) == Trade.Status.COMPLETE
+
+
+@pytest.mark.parametrize("policy", ["best_effort", "hold_and_ask", "all_or_unwind"])
 def test_every_policy_completes_when_every_leg_fills(user: User, books: Books, venue: FakeVenue, policy: str) -> None:
     trade = make_trade(user, books, policy)
     assert run(trade, venue, books).sent == LEGS

@@ -19,6 +19,7 @@ from tests.trading.venue import Books, FakeVenue, make_basket, sandbox_account
 from trading import tasks, ticket_views
 from trading.deciding import ChoiceRefused, choose
 from trading.execution import RunReport, run_trade
+from trading.forms import Ticket
 from trading.models import Order, Position, Trade, VenueAccount
 from trading.placing import TradeRefused, confirm_trade
 from trading.progress import trade_progress
@@ -460,3 +461,34 @@ def test_nobody_decides_on_another_persons_trade(client: Client, user: User, boo
     assert client.get(reverse("trade-decide", args=[trade.pk])).status_code == 405
     trade.refresh_from_db()
     assert trade.hold == Trade.Hold.ASK
+
+
+def test_the_page_prices_the_way_back_and_takes_the_click_once(
+    client: Client, user: User, books: Books, venue: FakeVenue, settings: Any, at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(books.now)
+    monkeypatch.setattr(ticket_views, "choose", partial(choose, read_books=books.read))
+    trade = pricey(user, books, venue, settings)
+    client.force_login(user)
+    page = client.get(reverse("trade-detail", args=[trade.pk])).content.decode()
+    assert "loses at most" in page
+    assert "Keep what was bought" in page
+    assert "hx-get" not in page
+    for _ in range(2):
+        client.post(reverse("trade-decide", args=[trade.pk]), {"choice": "unwind"})
+    run(trade, venue, books)
+    page = client.get(reverse("trade-detail", args=[trade.pk])).content.decode()
+    assert "what was bought was sold again" in page
+    assert page.count("Sold again:") == trade.orders.filter(action="sell").count() == 2
+
+
+def test_a_quote_says_when_its_last_order_can_go_out(user: User, books: Books, settings: Any) -> None:
+    settings.WRITE_BUDGETS = {"kalshi": (1, 1)}
+    basket, _ = many_legs(books)
+    sandbox_account(user, books.now)
+    for mode, seconds in (("sandbox", LEGS - 1), ("paper", 0)):
+        quote = quote_basket(
+            user=user, basket=basket, side="yes", amount=D("80"), mode=mode, now=books.now, read_books=books.read
+        )
+        context = ticket_views.quote_context(quote, Ticket(), books.now)
+        assert context["send_seconds"] == seconds

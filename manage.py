@@ -14,7 +14,15 @@ def main() -> None:
             "Django is not installed in this Python. Run `make up`, or make a virtual "
             "environment and `pip install -r requirements.txt`, then try again."
         ) from error
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except Exception as error:
+        from itomarkets.lib.troubles import sentence_about
+
+        sentence = None if "--traceback" in sys.argv else sentence_about(error)
+        if sentence is None:
+            raise
+        raise SystemExit(sentence) from error
 
 
 if __name__ == "__main__":

@@ -47,6 +47,8 @@ class BackfillReport:
     standing: int
     gaps: int
     prices: str
+    # What the venues could not be asked; the days that it would have filled stay gaps.
+    errors: tuple[str, ...] = ()
     lines: list[BackfillLine] = field(default_factory=list)
 
 
@@ -107,6 +109,7 @@ def backfill_history(
         standing=sum(line.standing for line in lines),
         gaps=sum(line.gaps for line in lines),
         prices=str(getattr(prices, "sentence", "")),
+        errors=tuple(getattr(prices, "errors", ())),
         lines=lines,
     )
 

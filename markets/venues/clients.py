@@ -5,7 +5,7 @@ from django.conf import settings
 
 from itomarkets.lib.http import HttpClient
 from itomarkets.lib.kalshi_signing import load_private_key
-from itomarkets.lib.venues import Venue
+from itomarkets.lib.venues import Venue, VenueAuthError
 from markets.venues.kalshi import KalshiReads
 from markets.venues.polymarket import PolymarketReads
 
@@ -18,10 +18,14 @@ def read_client(venue: Venue | str, *, transport: httpx.BaseTransport | None = N
 def kalshi_reads(*, transport: httpx.BaseTransport | None = None) -> KalshiReads:
     """Return a Kalshi client; it signs what needs a signature when the settings hold a key."""
     pem = settings.KALSHI_PRIVATE_KEY
+    try:
+        private_key = load_private_key(pem) if pem and settings.KALSHI_KEY_ID else None
+    except VenueAuthError as error:
+        raise VenueAuthError(f"KALSHI_PRIVATE_KEY cannot be used: {error}") from error
     return KalshiReads(
         _http(settings.KALSHI_URL, Venue.KALSHI, transport),
         key_id=settings.KALSHI_KEY_ID,
-        private_key=load_private_key(pem) if pem and settings.KALSHI_KEY_ID else None,
+        private_key=private_key,
     )
 
 

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from baskets.backfill import LONGEST_DAYS, backfill_history
 from baskets.models import Basket
 from itomarkets.lib import clock
+from markets.hints import unanswered
 
 
 class Command(BaseCommand):
@@ -22,6 +23,8 @@ class Command(BaseCommand):
         days = str(options["days"])
         if not (days.isascii() and days.isdigit() and 1 <= int(days) <= LONGEST_DAYS):
             raise CommandError(f"--days is {days}; expected a whole number from 1 to {LONGEST_DAYS}.")
+        if options["all"] and not Basket.objects.filter(is_active=True).exists():
+            raise CommandError("There are no baskets yet; run build_system_baskets, then try again.")
         baskets = None
         if options["basket"]:
             name = options["basket"]
@@ -37,3 +40,5 @@ class Command(BaseCommand):
             f"{report.baskets} baskets: {report.written} days written, {report.standing} already there, "
             f"{report.gaps} gaps."
         )
+        if report.errors:
+            raise CommandError(unanswered("What is missing stays a gap; run the command again."))

@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django.db.models import QuerySet
 
+from baskets.backfill import LONGEST_DAYS
 from baskets.models import Basket, Constituent, PriceHistory
 from categorization.models import Classification
 from itomarkets.processes import ProcessProblem, Program, Supervisor, free_port
@@ -74,8 +75,8 @@ class Command(BaseCommand):
         folder = Path(options["data"])
         if not (folder / "markets.jsonl.gz").is_file():
             raise CommandError(f"Expected markets.jsonl.gz in {folder}; give the folder of recorded data with --data.")
-        if options["days"] < 1:
-            raise CommandError(f"--days is {options['days']}; expected a number of 1 or more.")
+        if not 1 <= options["days"] <= LONGEST_DAYS:
+            raise CommandError(f"--days is {options['days']}; expected a whole number from 1 to {LONGEST_DAYS}.")
         var = settings.VAR_DIR / "recorded"
         var.mkdir(parents=True, exist_ok=True)
         database = var / "itomarkets.sqlite3"

@@ -18,17 +18,19 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
 from accounts.models import User
-from baskets.backfill import backfill_history
-from baskets.models import PriceHistory
+from baskets.backfill import LONGEST_DAYS, BackfillReport, backfill_history
 from baskets.snapshots import record_prices
 from categorization.taxonomy import load_taxonomy
 from itomarkets import journey
 from itomarkets.lib import clock
 from itomarkets.processes import ProcessProblem, Program, Supervisor, port_is_free
+from itomarkets.records.jobs import release_all, run_job
+from itomarkets.records.models import JobRun
 from markets.quotes import refresh_quotes
 from trading.accounts import paper_account
 
 HOST = "127.0.0.1"
+FIRST_FILL = "first_fill"
 NEEDED_DISK_BYTES = 1_000_000_000
 PEOPLE = (("admin", "administrator"), ("reviewer", "reviewer"), ("demo", "person who trades on paper"))
 
@@ -42,7 +44,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.started = time.monotonic()
-        port = options["port"] or self._port_from_environment()
+        port = self._port(options["port"])
+        days = options["days"]
+        if not 1 <= days <= LONGEST_DAYS:
+            raise CommandError(f"--days is {days}; expected a whole number from 1 to {LONGEST_DAYS}.")
         sandbox_port = urlsplit(settings.SANDBOX_URL).port or 80
         self._check_machine(port=port, sandbox_port=sandbox_port)
         # The pages are served on this machine alone, by plain http.
@@ -55,8 +60,8 @@ class Command(BaseCommand):
                 supervisor.start(Program("sandbox", _manage("sandbox", "--port", str(sandbox_port))))
                 supervisor.wait_for(f"{settings.SANDBOX_URL}/health", seconds=60)
                 self._say("the stand-in for both exchanges answers")
-            self._fill(days=options["days"])
-            for program in _programs(port):
+            self._fill(days=days)
+            for program in programs_of(port, windows=sys.platform == "win32"):
                 supervisor.start(program)
             supervisor.wait_for(f"http://{HOST}:{port}/health", seconds=60)
             self._say(f"open http://{HOST}:{port}/ (Ctrl-C stops everything)")
@@ -79,10 +84,10 @@ class Command(BaseCommand):
         self.stdout.write(f"[{time.monotonic() - self.started:5.1f} s] {text}")
         self.stdout.flush()
 
-    def _port_from_environment(self) -> int:
-        text = os.environ.get("PORT", "8000")
-        if not text.isdigit() or not 0 < int(text) < 65536:
-            raise CommandError(f"PORT is {text!r}; expected a number from 1 to 65535.")
+    def _port(self, given: int | None) -> int:
+        name, text = ("PORT", os.environ.get("PORT") or "8000") if given is None else ("--port", str(given))
+        if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+            raise CommandError(f"{name} is {text!r}; expected a number from 1 to 65535.")
         return int(text)
 
     def _check_machine(self, *, port: int, sandbox_port: int) -> None:
@@ -105,6 +110,9 @@ class Command(BaseCommand):
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
+        if settings.EMBEDDED:
+            # The ports were free, so whoever held a lease on this machine's files was killed.
+            release_all(now=clock.now())
         load_taxonomy()
         self._say("database and static files are ready")
         new = []
@@ -132,13 +140,18 @@ class Command(BaseCommand):
 
     def _fill(self, *, days: int) -> None:
         """Do what the beat would do over time, so that the first page already has prices and a year of history."""
-        first = not PriceHistory.objects.exists()
-        if first:
-            journey.sync_pipeline(full=True, now=clock.now(), progress=self._say)
-            backfill_history(baskets=None, days=days, now=clock.now(), progress=self._say)
+        # A first fill that was cut off, or found no venue, does not count: the next run takes it up.
+        filled = JobRun.objects.filter(name=FIRST_FILL, status=JobRun.Status.DONE)
+        if not filled.filter(report__baskets__gt=0, report__errors=[]).exists():
+
+            def fill() -> BackfillReport:
+                journey.sync_pipeline(full=True, now=clock.now(), progress=self._say)
+                return backfill_history(baskets=None, days=days, now=clock.now(), progress=self._say)
+
+            run_job(FIRST_FILL, fill, lease_seconds=3600)
         refresh_quotes(now=clock.now())
         report = record_prices(now=clock.now())
-        self._say(f"recorded the prices of {report.recorded} baskets")
+        self._say(f"the prices of {report.recorded + report.already_there} baskets are recorded")
 
 
 def _disk_is_full(error: Exception) -> bool:
@@ -154,10 +167,11 @@ def _manage(*arguments: str) -> list[str]:
     return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
 
 
-def _programs(port: int) -> list[Program]:
-    celery = [sys.executable, "-m", "celery", "-A", "itomarkets", "worker", "-P", "threads", "-l", "INFO"]
+def programs_of(port: int, *, windows: bool) -> list[Program]:
+    """List the programs that run beside the stand-in: workers, their beat, and the pages."""
+    celery = [sys.executable, "-m", "celery", "-A", "itomarkets"]
     pages = [sys.executable, "-m"]
-    if sys.platform == "win32":
+    if windows:
         # gunicorn needs Unix; uvicorn serves the same WSGI application everywhere.
         pages += ["uvicorn", "itomarkets.wsgi:application", "--interface", "wsgi"]
         pages += ["--host", HOST, "--port", str(port)]
@@ -165,8 +179,14 @@ def _programs(port: int) -> list[Program]:
         pages += ["gunicorn", "itomarkets.wsgi", "-k", "gthread", "--threads", "8"]
         pages += ["--no-control-socket", "-b", f"{HOST}:{port}"]
     schedule = ["-s", str(settings.CELERY_BEAT_SCHEDULE_FILENAME)]
-    return [
-        Program("worker", [*celery, "-c", "2", "-Q", "default,ingest", "-n", "default@%h", "-B", *schedule]),
-        Program("trading", [*celery, "-c", "1", "-Q", "trading", "-n", "trading@%h"]),
+    worker = [*celery, "worker", "-P", "threads", "-l", "INFO"]
+    default = [*worker, "-c", "2", "-Q", "default,ingest", "-n", "default@%h"]
+    programs = [
+        Program("worker", default if windows else [*default, "-B", *schedule]),
+        Program("trading", [*worker, "-c", "1", "-Q", "trading", "-n", "trading@%h"]),
         Program("web", pages),
     ]
+    if windows:
+        # There a worker refuses to carry the beat.
+        programs.append(Program("beat", [*celery, "beat", "-l", "INFO", *schedule]))
+    return programs

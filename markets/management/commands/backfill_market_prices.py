@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from itomarkets.lib import clock
 from itomarkets.records.jobs import run_job
 from itomarkets.records.models import JobRun
+from markets.hints import NO_MARKETS, unanswered
 from markets.history import LONGEST_DAYS, HistoryReport, backfill_prices
 from markets.models import Market
 
@@ -25,13 +26,15 @@ class Command(BaseCommand):
         if not 1 <= days <= LONGEST_DAYS:
             raise CommandError(f"--days: expected 1 to {LONGEST_DAYS}, found {days}.")
         markets = Market.objects.filter(demands__isnull=False).distinct()
-        if options["market"]:
+        if options["market"] is not None:
             venue, _, key = options["market"].partition(":")
             markets = Market.objects.filter(venue=venue, native_id=key)
             if not markets.exists():
                 raise CommandError(
                     f"--market: no market {options['market']!r} here; expected VENUE:KEY of a synced market."
                 )
+        elif not Market.objects.exists():
+            raise CommandError(NO_MARKETS)
         reports: list[HistoryReport] = []
 
         def job() -> HistoryReport:
@@ -42,4 +45,4 @@ class Command(BaseCommand):
             raise CommandError("Another backfill is running; wait until it has ended, then try again.")
         self.stdout.write(reports[0].sentence)
         if reports[0].errors:
-            raise CommandError("Not every venue answered; run the command again to go on where it stopped.")
+            raise CommandError(unanswered("Run the command again to go on where it stopped."))

@@ -7,6 +7,8 @@ from django.core.management.base import BaseCommand, CommandError
 from itomarkets.lib import clock
 from itomarkets.records.jobs import run_job
 from itomarkets.records.models import JobRun
+from markets.hints import NO_MARKETS, unanswered
+from markets.models import Market
 from markets.quotes import QuoteReport, refresh_quotes
 
 
@@ -14,6 +16,8 @@ class Command(BaseCommand):
     help = "Fetch the order books of all markets that somebody needs quoted, and store their best prices."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not Market.objects.exists():
+            raise CommandError(NO_MARKETS)
         reports: list[QuoteReport] = []
 
         def job() -> QuoteReport:
@@ -24,4 +28,4 @@ class Command(BaseCommand):
             raise CommandError("Another refresh of the quotes is running; try again in a minute.")
         self.stdout.write(reports[0].sentence)
         if reports[0].errors:
-            raise CommandError("Not every venue answered; its quotes grow old until it does.")
+            raise CommandError(unanswered("Its quotes grow old until it does."))

@@ -8,6 +8,8 @@ from itomarkets.lib import clock
 from itomarkets.lib.venues import Venue
 from itomarkets.records.jobs import run_job
 from itomarkets.records.models import JobRun
+from markets.hints import unanswered
+from markets.models import SyncRun
 from markets.sync import SyncReport, sync_markets
 
 
@@ -42,6 +44,6 @@ class Command(BaseCommand):
             raise CommandError("Another sync is running; wait until it has ended, then try again.")
         failed = [venue for venue in reports[0].venues if not venue.ok]
         if failed:
-            raise CommandError(
-                " ".join(f"The sync of {venue.venue} is {venue.status}: {venue.error}" for venue in failed)
-            )
+            reasons = " ".join(f"The sync of {venue.venue} is {venue.status}: {venue.error}" for venue in failed)
+            unreached = any(venue.status == SyncRun.Status.FAILED for venue in failed)
+            raise CommandError(f"{reasons} {unanswered('What was known stays as it was.')}" if unreached else reasons)

@@ -13,6 +13,7 @@ STATES = {
     "reducing": TradingSwitch.State.REDUCING,
     "off": TradingSwitch.State.ACTIVE,
 }
+LONGEST_REASON = 200
 
 
 class Command(BaseCommand):
@@ -20,16 +21,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("state", choices=sorted(STATES))
-        parser.add_argument("--user", default="", help="username; everybody if left out")
+        parser.add_argument("--user", help="username; everybody if left out")
         parser.add_argument("--reason", default="", help="shown to whom it stops")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        reason = options["reason"]
+        if len(reason) > LONGEST_REASON:
+            raise CommandError(
+                f"--reason has {len(reason)} characters; expected at most {LONGEST_REASON}. Nothing was changed."
+            )
         user = None
-        if options["user"]:
+        if options["user"] is not None:
             user = User.objects.filter(username=options["user"]).first()
             if user is None:
                 raise CommandError(f"There is no user {options['user']!r}; nothing was changed.")
-        switch = set_switch(
-            user=user, state=STATES[options["state"]], reason=options["reason"], changed_by=None, now=clock.now()
-        )
+        switch = set_switch(user=user, state=STATES[options["state"]], reason=reason, changed_by=None, now=clock.now())
         self.stdout.write(f"{switch}.")

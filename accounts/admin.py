@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.http import HttpRequest
@@ -11,6 +13,34 @@ from accounts.models import ApiKey, User
 
 # The library's own key model is not used; an empty list of it would only mislead.
 admin.site.unregister(StockApiKey)
+# The stock pages show what signs in as somebody else: a second factor's secret, a session's key.
+admin.site.unregister([Authenticator, UserSession])
+
+
+class SignInMeans(admin.ModelAdmin):
+    """A second factor or a session: an administrator may look and take it away, not make one or read its secret."""
+
+    list_select_related = ["user"]
+    search_fields = ["user__username"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(SignInMeans):
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    fields = ["user", "type", "created_at", "last_used_at"]
+    list_filter = ["type"]
+
+
+@admin.register(UserSession)
+class UserSessionAdmin(SignInMeans):
+    list_display = ["user", "created_at", "last_seen_at", "ip", "user_agent"]
+    fields = ["user", "created_at", "last_seen_at", "ip", "user_agent"]
 
 
 @admin.register(User)

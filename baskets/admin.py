@@ -187,7 +187,7 @@ class OverrideAdmin(admin.ModelAdmin):
         super().save_model(request, obj, form, change)
         _audit(request, "override.saved", obj)
         messages.info(
-            request, "Saved. It takes effect with the next rebuild; the action “Rebuild now” does it at once."
+            request, "Saved. The next rebuild heeds it; the action “Rebuild their baskets now” does so at once."
         )
 
     def delete_model(self, request: HttpRequest, obj: Override) -> None:

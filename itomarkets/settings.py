@@ -47,7 +47,12 @@ INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
 INSTALLED_APPS = [
     "itomarkets",
     "itomarkets.records",
-    "rest_framework_api_key",  # before accounts, whose admin takes its stock model off the list
+    # Before accounts, whose admin replaces pages of theirs.
+    "rest_framework_api_key",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "accounts",
     "markets",
     "categorization",
@@ -61,10 +66,6 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
-    "allauth",
-    "allauth.account",
-    "allauth.mfa",
-    "allauth.usersessions",
     "rest_framework",
     "django_filters",
 ]
@@ -213,6 +214,7 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
+DATETIME_FORMAT = "Y-m-d H:i:s"  # the admin's ledgers; pages name their own formats
 
 # --- API ----------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

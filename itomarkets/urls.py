@@ -3,10 +3,14 @@ from django.urls import include, path
 
 from itomarkets import views
 
+admin.site.site_header = admin.site.site_title = "Itô Markets"
+admin.site.index_title = "Review and records"
+
 urlpatterns = [
     path("health", views.health, name="health"),
     path("status", views.status, name="status"),
     path("methodology", views.methodology, name="methodology"),
+    path("favicon.ico", views.favicon),
     path("admin/", admin.site.urls),
     path("api/", include("itomarkets.api_urls")),
     path("", include("accounts.urls")),

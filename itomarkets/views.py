@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Q, Subquery
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -80,6 +81,12 @@ def status(request: HttpRequest) -> HttpResponse:
         "now": now,
     }
     return render(request, "roof/status.html", context)
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Send pages without an icon of their own, the admin's, to ours."""
+    return redirect(static("img/favicon.svg"))
 
 
 @require_safe

@@ -70,6 +70,7 @@ def suggest(now, system, **values):
 def test_reviewers_get_their_permissions_from_the_migration():
     names = set(Group.objects.get(name="Reviewers").permissions.values_list("codename", flat=True))
     assert {"review_suggestion", "rebuild_basket", "add_override", "change_override", "view_composition"} <= names
+    assert "view_market" in names, "an override names a market, which must be found"
     assert not {"change_basket", "delete_composition", "change_pricehistory"} & names
 
 

@@ -102,6 +102,7 @@ class VenueAccountAdmin(ReadOnly, admin.ModelAdmin):
         "checked_at",
         "cash_by_shard",
         "differences",
+        "external",
         "findings",
         "examined_at",
         "created_at",

@@ -15,10 +15,11 @@ from django.db.models import Q
 from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import VenueError, VenueNotFound
 from trading.execution import apply_sighting, follow
+from trading.external import list_external
 from trading.models import Fill, Order, Position, Trade, VenueAccount
 from trading.progress import update_trade
 from trading.states import AT_VENUE, ForbiddenTransition
-from trading.venues.base import OrderClient
+from trading.venues.base import ListsOrders, OrderClient
 from trading.venues.clients import Connect, order_client
 from trading.venues.kalshi import KalshiOrders
 
@@ -187,6 +188,8 @@ def compare_account(*, account: VenueAccount, client: OrderClient, now: datetime
         checked_at=now,
         differences=differences,
     )
+    if isinstance(client, ListsOrders):
+        list_external(account=account, client=client, now=now)
     return differences
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from itomarkets.lib.rounding import ZERO
 from markets.models import Market
@@ -79,6 +79,28 @@ class SubmitResult:
     venue_order_id: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)
     sighting: Sighting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedOrder:
+    """An order that the venue lists for the account, whoever placed it: resting, or known by a fill."""
+
+    venue_order_id: str
+    market_key: str
+    side: str
+    count: Decimal
+    price: Decimal
+    is_open: bool
+    client_id: str = ""
+
+
+@runtime_checkable
+class ListsOrders(Protocol):
+    """A client that can list all of its account's orders, not only ours."""
+
+    def listed_since(self, since: datetime) -> list[ListedOrder]:
+        """Return what rests now, and what has filled since, from complete listings."""
+        ...
 
 
 class OrderClient(Protocol):

@@ -29,7 +29,7 @@ from itomarkets.lib.venues import (
 )
 from markets.models import Market
 from trading.models import Order, TradeAction
-from trading.venues.base import Placement, Sighting, SignedOrder, SubmitResult, VenueFill, VenueOrder
+from trading.venues.base import ListedOrder, Placement, Sighting, SignedOrder, SubmitResult, VenueFill, VenueOrder
 
 CREATE_PATH = "/portfolio/events/orders"
 PAGE_SIZE = 200
@@ -107,6 +107,19 @@ def parse_fill(row: Any, side: str) -> VenueFill:
         price=_decimal(row, "yes_price_dollars" if side == Side.YES else "no_price_dollars"),
         fee=_decimal(row, "fee_cost"),
         at=at,
+    )
+
+
+def _listed(row: Any, *, count: str, is_open: bool) -> ListedOrder:
+    side = Side.NO if row.get("outcome_side") == "no" else Side.YES
+    return ListedOrder(
+        venue_order_id=str(row["order_id"]),
+        market_key=str(row.get("ticker") or row.get("market_ticker") or ""),
+        side=side.value,
+        count=_decimal(row, count),
+        price=_decimal(row, "yes_price_dollars" if side == Side.YES else "no_price_dollars"),
+        is_open=is_open,
+        client_id=str(row.get("client_order_id") or ""),
     )
 
 
@@ -203,6 +216,15 @@ class KalshiOrders:
         """Return the free cash of each shard; empty where the key is held to a subaccount, which names none."""
         rows = self._get("/portfolio/balance", {}).get("balance_breakdown") or []
         return {int(row["exchange_index"]): _decimal(row, "balance") for row in rows}
+
+    def listed_since(self, since: datetime) -> list[ListedOrder]:
+        """Return what rests now and each fill since a moment, priced for YES."""
+        resting = [
+            _listed(row, count="remaining_count_fp", is_open=True)
+            for row in self._pages("/portfolio/orders", {"status": "resting"}, "orders")
+        ]
+        fills = self._pages("/portfolio/fills", {"min_ts": str(int(since.timestamp()))}, "fills")
+        return [*resting, *(_listed(row, count="count_fp", is_open=False) for row in fills)]
 
     def key_rights(self) -> KeyRights:
         """Read what this key may do. Raises VenueNotFound where the venue does not list it."""

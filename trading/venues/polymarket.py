@@ -32,6 +32,7 @@ from polymarket.errors import (
     UserInputError,
 )
 from polymarket.models import ApiKeyCreds
+from polymarket.models.clob.account import ClobTrade
 from polymarket.models.clob.orders import SignedOrder as SdkOrder
 
 from itomarkets.lib.rounding import ZERO, quantize
@@ -49,7 +50,7 @@ from itomarkets.lib.venues import (
 from markets.fees import taker_fee
 from markets.models import Market
 from trading.models import Fill, Order, TradeAction
-from trading.venues.base import Placement, Sighting, SignedOrder, SubmitResult, VenueFill, VenueOrder
+from trading.venues.base import ListedOrder, Placement, Sighting, SignedOrder, SubmitResult, VenueFill, VenueOrder
 
 CHAIN_ID = 137
 MILLIONTHS = 6
@@ -262,6 +263,21 @@ class PolymarketOrders:
         with _translated("reading balances"):
             return {market.pk: self._held(market.yes_token) - self._held(market.no_token) for market in markets}
 
+    def listed_since(self, since: datetime) -> list[ListedOrder]:
+        """Return what rests now and each fill since a moment; the side is what the token is called."""
+        with _translated("listing orders"):
+            listed = [
+                ListedOrder(row.id, row.condition_id, row.outcome, row.original_size, row.price, is_open=True)
+                for row in self._client.list_open_orders().iter_items()
+            ]
+            for number, trade in enumerate(
+                self._client.list_account_trades(after=str(int(since.timestamp()))).iter_items()
+            ):
+                if number >= LONGEST_LISTING:
+                    raise VenueProtocolError("polymarket: the list of trades did not end.", venue=Venue.POLYMARKET)
+                listed += _listed_fills(trade, wallet=str(self._client.wallet))
+        return listed
+
     def allowances(self) -> dict[str, Decimal]:
         """Return what each exchange contract may take of the wallet's dollars."""
         with _translated("reading the allowances"):
@@ -325,6 +341,19 @@ class PolymarketOrders:
                     at=trade.matched_at,
                     settlement=_settlement(trade.status),
                 )
+
+
+def _listed_fills(trade: ClobTrade, *, wallet: str) -> list[ListedOrder]:
+    """Return a trade's part of this wallet: its taker's order, or those of its makers that are the wallet's."""
+    if trade.trader_side == "TAKER":
+        return [
+            ListedOrder(trade.taker_order_id, trade.condition_id, trade.outcome, trade.size, trade.price, is_open=False)
+        ]
+    return [
+        ListedOrder(part.order_id, trade.condition_id, part.outcome, part.matched_amount, part.price, is_open=False)
+        for part in trade.maker_orders
+        if part.maker_address.lower() == wallet.lower()
+    ]
 
 
 def _settlement(status: str) -> str:

@@ -1,0 +1,84 @@
+"""F31: what was placed at the venue's own site is listed, and never adopted."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from tests.trading.sandbox_world import TICKER, Exchange, point_settings_at, running_exchange
+from trading.accounts import connect_sandbox_accounts
+from trading.models import Order, VenueAccount
+from trading.reconciliation import compare_account
+from trading.venues.base import ListedOrder, ListsOrders
+from trading.venues.clients import order_client
+from trading.venues.polymarket import _listed_fills
+
+D = Decimal
+
+
+@pytest.fixture
+def account(settings: Any, now: datetime, user: User) -> Iterator[tuple[Exchange, VenueAccount]]:
+    with running_exchange() as exchange:
+        point_settings_at(settings, exchange.url)
+        yield exchange, connect_sandbox_accounts(user, now=now).accounts[0]
+
+
+def test_an_order_of_the_venues_own_site_is_listed_and_shown(
+    account: tuple[Exchange, VenueAccount], client: Client, user: User, now: datetime
+) -> None:
+    exchange, kalshi = account
+    owner = exchange.world.accounts.by_name(f"user-{user.pk}")
+    market = exchange.feed.market("kalshi", TICKER)
+    assert owner is not None
+    assert market is not None
+    for price in ("0.30", "0.41"):
+        exchange.world.place(
+            owner.id, market, side="buy", price=D(price), size=D(5), tif="gtc", post_only=False, client_id="", meta={}
+        )
+    for _ in range(2):
+        connected = order_client(kalshi, now=lambda: now)
+        assert isinstance(connected, ListsOrders)
+        compare_account(account=kalshi, client=connected, now=now)
+        connected.close()
+    kalshi.refresh_from_db()
+    assert [(row["status"], D(row["count"]), D(row["price"])) for row in kalshi.external] == [
+        ("resting", D(5), D("0.3")),
+        ("filled", D(5), D("0.41")),
+    ]
+    assert not Order.objects.exists()
+    client.force_login(user)
+    assert "2 placed elsewhere" in client.get("/profile").content.decode()
+
+
+def test_polymarket_lists_through_its_own_client(account: tuple[Exchange, VenueAccount], now: datetime) -> None:
+    polymarket = VenueAccount.objects.get(kind="polymarket")
+    connected = order_client(polymarket, now=lambda: now)
+    assert isinstance(connected, ListsOrders)
+    found: list[ListedOrder] = connected.listed_since(now)
+    connected.close()
+    assert found == []
+
+
+@pytest.mark.parametrize(("trader_side", "orders"), [("TAKER", ["0xtaker"]), ("MAKER", ["0xmine"])])
+def test_of_a_polymarket_trade_only_the_wallets_own_part_is_listed(trader_side: str, orders: list[str]) -> None:
+    parts = [
+        SimpleNamespace(order_id=name, maker_address=wallet, outcome="No", matched_amount=D(3), price=D("0.6"))
+        for name, wallet in (("0xmine", "0xABCD"), ("0xother", "0xEEEE"))
+    ]
+    trade = SimpleNamespace(
+        trader_side=trader_side,
+        taker_order_id="0xtaker",
+        condition_id="0xc",
+        outcome="Yes",
+        size=D(7),
+        price=D("0.4"),
+        maker_orders=parts,
+    )
+    listed = _listed_fills(cast(Any, trade), wallet="0xabcd")
+    assert [order.venue_order_id for order in listed] == orders
+    assert not any(order.is_open for order in listed)

@@ -13,7 +13,7 @@ from baskets.models import Basket, PriceHistory
 from baskets.reading import basket_detail, filter_baskets, rows_of, visible_to
 from baskets.valuation import value_basket
 from itomarkets.lib import clock
-from itomarkets.lib.pagination import CursorPages
+from itomarkets.lib.pagination import CursorPages, read_limit
 from itomarkets.lib.scopes import Scope
 
 MOST_SEARCH = 120
@@ -49,11 +49,7 @@ class BasketList(BasketView):
         kind = request.query_params.get("kind", "")
         if kind and kind not in Basket.Kind.values:
             raise ValidationError({"kind": [f"Expected {' or '.join(Basket.Kind.values)}, found {kind[:40]!r}."]})
-        limit = request.query_params.get("limit", "")
-        if limit and not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= BasketPages.max_page_size):
-            raise ValidationError(
-                {"limit": [f"Expected a whole number from 1 to {BasketPages.max_page_size}, found {limit[:40]!r}."]}
-            )
+        read_limit(request.query_params.get("limit", ""))
         search = request.query_params.get("search", "")
         if len(search) > MOST_SEARCH:
             raise ValidationError({"search": [f"Expected at most {MOST_SEARCH} characters, found {len(search)}."]})

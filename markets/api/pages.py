@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-DEFAULT_LIMIT = 50
-LARGEST_LIMIT = 200
+from itomarkets.lib.pagination import BAD_CURSOR, read_limit
+
 PARAMETERS = ("cursor", "limit")
 
 
@@ -60,14 +60,6 @@ class RankedPage:
         return self.request.build_absolute_uri(f"{self.request.path}?{urlencode([*parameters, ('cursor', cursor)])}")
 
 
-def read_limit(text: str) -> int:
-    if not text:
-        return DEFAULT_LIMIT
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= LARGEST_LIMIT:
-        raise ValidationError({"limit": [f"Expected a whole number from 1 to {LARGEST_LIMIT}, found {text[:20]!r}."]})
-    return int(text)
-
-
 def read_cursor(text: str) -> tuple[bool, tuple[Decimal, int] | None]:
     """Return (backward, (volume, id)); raises ValidationError for a cursor that we did not make."""
     if not text:
@@ -78,7 +70,5 @@ def read_cursor(text: str) -> tuple[bool, tuple[Decimal, int] | None]:
         if way not in ("n", "p") or not 0 <= position[0] < 10**13 or not 0 < position[1] < 2**63:
             raise ValueError(text)
     except (ValueError, InvalidOperation, binascii.Error) as error:
-        raise ValidationError(
-            {"cursor": ["Expected the cursor of a `next` or `previous` link; start again without it."]}
-        ) from error
+        raise ValidationError({"cursor": [BAD_CURSOR]}) from error
     return way == "p", position

@@ -323,3 +323,11 @@ def test_a_fault_of_ours_is_json_without_its_words(now: datetime, monkeypatch: p
 
 def test_an_unknown_host_is_refused_in_json(client: Client) -> None:
     say(client.get(PUBLIC[0], headers={"Host": "evil.example"}), 400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    "path", ["/baskets?q=%00", "/builder?q=a%00b", "/builder/search?q=%00", "/baskets/%00", "/status?%00=%00"]
+)
+def test_a_zero_byte_breaks_no_page_either(path: str, client: Client) -> None:
+    client.force_login(make_user())
+    assert client.get(path).status_code in (200, 400, 404)

@@ -1,5 +1,6 @@
 """Every command, called wrongly: one sentence that says what to do, a non-zero exit, and nothing changed."""
 
+import base64
 import functools
 import os
 import subprocess
@@ -172,7 +173,10 @@ def test_where_no_venue_answers_the_stand_in_is_named(call: tuple[str, ...], now
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("command", ["reconcile", "rotate_credential_keys", "verify_audit"])
-def test_where_there_is_nothing_to_do_a_command_says_so_twice(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_there_is_nothing_to_do_a_command_says_so_twice(
+    command: str, capsys: pytest.CaptureFixture[str], settings: Any
+) -> None:
+    settings.CREDENTIAL_KEYS = ["v1:" + base64.b64encode(bytes(32)).decode()]
     before = rows()
     call_command(command)
     first = capsys.readouterr().out

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from django.apps import apps
@@ -22,7 +23,7 @@ from itomarkets.lib.troubles import sentence_about
 from itomarkets.lib.venue_urls import sandbox_urls
 from itomarkets.lib.venues import VenueAuthError
 from itomarkets.management.commands.up import programs_of
-from itomarkets.processes import free_port
+from itomarkets.processes import Supervisor, free_port
 from itomarkets.records import audit
 from itomarkets.records.models import AuditEntry
 from markets.models import Market, Quote
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = ("itomarkets", "accounts", "markets", "categorization", "baskets", "trading")
 # What says that something was tried, and may.
 LEDGERS = {"JobRun", "Lease", "SyncRun", "QuoteDemand", "ModelVersion", "ContentType", "Permission"}
+PLAIN_FILES = "django.contrib.staticfiles.storage.StaticFilesStorage"
 LABELS = "venue\tkey\ttitle\tfactor\tdirection\n"
 Disk = namedtuple("Disk", "total used free")
 
@@ -323,8 +325,22 @@ def test_an_empty_setting_is_its_default(value: str | None, monkeypatch: pytest.
 def test_windows_gets_programs_that_run_there() -> None:
     commands = {program.name: " ".join(program.arguments) for program in programs_of(8000, windows=True)}
     assert set(commands) == {"worker", "trading", "web", "beat"}
-    assert "uvicorn" in commands["web"]
+    assert "uvicorn itomarkets.asgi:application" in commands["web"]
     assert " -B" not in commands["worker"]
     unix = {program.name: " ".join(program.arguments) for program in programs_of(8000, windows=False)}
     assert set(unix) == {"worker", "trading", "web"}
     assert " -B" in unix["worker"]
+
+
+def test_the_pages_that_windows_gets_set_cookies_that_can_be_sent(var: Path) -> None:
+    port = free_port()
+    assert run("migrate", "-v", "0", ITO_VAR=str(var)).returncode == 0
+    environment = {**os.environ, "ITO_VAR": str(var), "INSECURE_HTTP": "1", "STATICFILES_BACKEND": PLAIN_FILES}
+    supervisor = Supervisor(environment=environment, log_folder=var / "logs")
+    try:
+        supervisor.start(next(program for program in programs_of(port, windows=True) if program.name == "web"))
+        supervisor.wait_for(f"http://127.0.0.1:{port}/health", seconds=30)
+        with urlopen(f"http://127.0.0.1:{port}/login") as answer:
+            assert "csrftoken=" in answer.headers["Set-Cookie"]
+    finally:
+        supervisor.stop()

@@ -172,8 +172,8 @@ def programs_of(port: int, *, windows: bool) -> list[Program]:
     celery = [sys.executable, "-m", "celery", "-A", "itomarkets"]
     pages = [sys.executable, "-m"]
     if windows:
-        # gunicorn needs Unix; uvicorn serves the same WSGI application everywhere.
-        pages += ["uvicorn", "itomarkets.wsgi:application", "--interface", "wsgi"]
+        # gunicorn needs Unix; uvicorn serves the same pages everywhere.
+        pages += ["uvicorn", "itomarkets.asgi:application", "--lifespan", "off", "--no-access-log"]
         pages += ["--host", HOST, "--port", str(port)]
     else:
         pages += ["gunicorn", "itomarkets.wsgi", "-k", "gthread", "--threads", "8"]

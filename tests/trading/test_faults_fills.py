@@ -8,7 +8,7 @@ import pytest
 
 from accounts.models import User
 from itomarkets.lib.rounding import ZERO
-from tests.trading.invariants import assert_invariants
+from itomarkets.simulation.invariants import assert_invariants
 from tests.trading.sandbox_world import TICKER, Exchange
 from tests.trading.test_faults_writes import GRACE_OVER, both_venues, leg, posts
 from tests.trading.test_sandbox_trading import PATHS, buy, held_basket, look, run

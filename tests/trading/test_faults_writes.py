@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from tests.trading.invariants import assert_invariants
+from itomarkets.simulation.invariants import assert_invariants
 from tests.trading.sandbox_world import Exchange
 from tests.trading.test_sandbox_trading import PATHS, buy, held_basket, look, run
 from trading.models import Fill, Order, Position, Trade

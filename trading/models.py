@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from baskets.models import Basket, Composition
 from itomarkets.lib.fields import MoneyField, PriceField, SizeField, WeightField
 from itomarkets.lib.rounding import ZERO
-from itomarkets.lib.venues import Side
+from itomarkets.lib.venues import Side, Venue
 from markets.models import Market
 from trading.states import FINAL, LIVE, ForbiddenTransition, is_allowed
 
@@ -396,7 +396,7 @@ class CashEntry(models.Model):
 
 
 class TradingSwitch(models.Model):
-    """The kill switch: global (no user) or one person's. Read in the transaction that claims an order."""
+    """The kill switch of everybody, of one venue or of one person. Read in the transaction that claims an order."""
 
     class State(models.TextChoices):
         ACTIVE = "active", "Active"
@@ -404,8 +404,14 @@ class TradingSwitch(models.Model):
         HALTED = "halted", "Halted"
 
     user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="trading_switch"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="trading_switch",
+        error_messages={"unique": "This person has a switch already: open it and change its state."},
     )
+    venue = models.CharField(max_length=10, choices=Venue, blank=True, default="")
     state = models.CharField(max_length=8, choices=State, default=State.ACTIVE)
     reason = models.CharField(max_length=200, blank=True)
     changed_by = models.ForeignKey(
@@ -417,8 +423,51 @@ class TradingSwitch(models.Model):
         verbose_name_plural = "trading switches"
         constraints = [
             # A unique key on a nullable user would let two global switches stand.
-            models.UniqueConstraint(Coalesce("user_id", Value(0)), name="trading_switch_once")
+            models.UniqueConstraint(
+                Coalesce("user_id", Value(0)),
+                "venue",
+                name="trading_switch_once_a_scope",
+                violation_error_message="There is a switch of this scope already: open it and change its state.",
+            ),
+            models.CheckConstraint(
+                condition=Q(user=None) | Q(venue=""),
+                name="trading_switch_one_scope",
+                violation_error_message="A switch is for everybody, for one exchange or for one person: choose a "
+                "person or an exchange, not both.",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.user or 'everybody'}: {self.get_state_display()}"
+        return f"{self.scope}: {self.get_state_display()}"
+
+    @property
+    def scope(self) -> str:
+        """Name whom it stops."""
+        return str(self.user) if self.user is not None else self.get_venue_display() or "everybody"
+
+
+class PersonalLimit(models.Model):
+    """One limit of one person that staff has set lower than the server's; a higher one changes nothing."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="personal_limits")
+    # A name of trading/limits.py.
+    name = models.CharField(max_length=20)
+    most = MoneyField()
+    reason = models.CharField(max_length=200, blank=True)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "name"],
+                name="personal_limit_once",
+                violation_error_message="This person has this limit already: open it and change it.",
+            ),
+            models.CheckConstraint(condition=Q(most__gte=0), name="personal_limit_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.name} {self.most}"

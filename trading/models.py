@@ -471,3 +471,33 @@ class PersonalLimit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.name} {self.most}"
+
+
+class VenueState(models.Model):
+    """What a venue takes now, as it last said. Written by venue_state.py alone, read in the transaction that claims."""
+
+    class Mode(models.TextChoices):
+        OPEN = "open", "Takes orders"
+        POST_ONLY = "post_only", "Takes only orders that rest"
+        CANCEL_ONLY = "cancel_only", "Takes only cancels"
+        RESTARTING = "restarting", "Restarts"
+        DISABLED = "disabled", "Takes nothing"
+
+    venue = models.CharField(max_length=10, choices=Venue)
+    # Of which of its exchanges: the sandbox's pause says nothing of the real one.
+    environment = models.CharField(max_length=7, choices=VenueAccount.Mode)
+    mode = models.CharField(max_length=11, choices=Mode, default=Mode.OPEN)
+    # Kalshi: the exchange indexes that it is about; empty means the whole venue.
+    shards = models.JSONField(default=list, blank=True)
+    # Until when it lasts, as far as the venue or its documents say.
+    until = models.DateTimeField(null=True, blank=True)
+    since = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    # What the venue answered.
+    evidence = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["venue", "environment"], name="venue_state_once")]
+
+    def __str__(self) -> str:
+        return f"{self.get_venue_display()} ({self.get_environment_display()}): {self.get_mode_display().lower()}"

@@ -6,7 +6,6 @@ the payload and its hash, by a conditional update whose count must be 1. 3. Comm
 """
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +55,7 @@ def run_trade(
     *,
     now_fn: Callable[[], datetime] = clock.now,
     connect: Connect | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = clock.sleep,
     read_books: BookReader = fetch_books,
 ) -> RunReport:
     """Send the planned orders of a trade as its policy says, and follow those that stand open.

@@ -12,6 +12,7 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 
 class ClockError(ValueError):
@@ -71,13 +72,45 @@ def now() -> datetime:
     return _clock.now()
 
 
+class Machine(Protocol):
+    """What a machine gives beside the run's time: its own time, its stopwatch, and waiting."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+_machine: Machine | None = None
+
+
 def machine_now() -> datetime:
     """Return the machine's own time, whatever the run's clock says.
 
     For rights that a killed process must lose: under a run's clock that stands still or runs fast they
     would never end, or end at once.
     """
-    return datetime.now(UTC)
+    return _machine.now() if _machine is not None else datetime.now(UTC)
+
+
+def monotonic() -> float:
+    """Return the machine's stopwatch in seconds: it never steps back."""
+    return _machine.monotonic() if _machine is not None else time.monotonic()
+
+
+def sleep(seconds: float) -> None:
+    """Wait, by the machine's time."""
+    if _machine is not None:
+        _machine.sleep(seconds)
+    else:
+        time.sleep(seconds)
+
+
+def set_machine(machine: Machine | None) -> None:
+    """Put another machine under this process; None puts the real one back. For the simulation."""
+    global _machine
+    _machine = machine
 
 
 def set_clock(clock: Clock | None) -> None:

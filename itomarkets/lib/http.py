@@ -2,7 +2,6 @@
 
 import random
 import threading
-import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -11,6 +10,7 @@ from typing import Any
 import httpx
 import orjson
 
+from itomarkets.lib import clock
 from itomarkets.lib.venues import (
     VenueAuthError,
     VenueError,
@@ -37,8 +37,8 @@ class RateLimiter:
         self,
         rate: float,
         *,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = clock.monotonic,
+        sleep: Callable[[float], None] = clock.sleep,
     ) -> None:
         if rate <= 0:
             raise ValueError(f"expected a rate above 0 requests a second, found {rate}")
@@ -83,6 +83,12 @@ def limiter_for(venue: str, host: str, requests_per_second: float) -> RateLimite
         return _limiters[key]
 
 
+def forget_limiters() -> None:
+    """Begin with full budgets. For the simulation, in which one process lives many lives."""
+    with _limiters_lock:
+        _limiters.clear()
+
+
 class HttpClient:
     """JSON over HTTP to one base URL of one venue. Safe to share between threads.
 
@@ -99,7 +105,7 @@ class HttpClient:
         requests_per_second: float,
         timeout_seconds: float,
         transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = clock.sleep,
         limiter: RateLimiter | None = None,
     ) -> None:
         self.venue = venue

@@ -1,9 +1,10 @@
 """What becomes of Polymarket's matches on chain: by the clock final, or, as a fault plan wants it, late or failed."""
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from itomarkets.lib import clock
 
 from .ledger import Ledger
 from .model import POLYMARKET
@@ -55,7 +56,7 @@ class Chain:
             return (fate.ends, fate.at) if now >= fate.at else ("MATCHED", fill.at)
         age = (now - fill.at).total_seconds()
         if age < CONFIRMED_AFTER:
-            age = max(age, time.monotonic() - self._seen.setdefault(fill.trade_id, time.monotonic()))
+            age = max(age, clock.monotonic() - self._seen.setdefault(fill.trade_id, clock.monotonic()))
         if age >= CONFIRMED_AFTER:
             return "CONFIRMED", fill.at + timedelta(seconds=CONFIRMED_AFTER)
         if age >= MINED_AFTER:

@@ -5,7 +5,7 @@ A refused connection is no fault here: it needs a port on which nobody listens.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -130,8 +130,16 @@ def parse_fault(raw: Any) -> Fault:
 class FaultyConnections:
     """Middleware that plays the plan and keeps a log of requests. /control and /health never fail."""
 
-    def __init__(self, app: ASGIApp, *, now: Callable[[], datetime], chain: Chain) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        now: Callable[[], datetime],
+        chain: Chain,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self.app = app
+        self.sleep = sleep
         self.plan: list[Fault] = []
         self.requests: deque[Logged] = deque(maxlen=REQUESTS_KEPT)
         self._now = now
@@ -172,7 +180,7 @@ class FaultyConnections:
             await self.app(scope, _again(retold(name, body), receive), send)
         elif name == "delay":
             reply = await self._done(scope, body, receive)
-            await asyncio.sleep(fault.seconds)
+            await self.sleep(fault.seconds)
             await _say(send, reply)
         else:
             reply = await self._done(scope, body, receive)

@@ -1,5 +1,9 @@
 """What is held: baskets, their immutable compositions, their price history, and how they change."""
 
+import secrets
+import string
+import uuid
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -8,6 +12,14 @@ from categorization.models import Theme
 from itomarkets.lib.fields import DivisorField, PriceField, UnitsField, ValueField, WeightField
 from itomarkets.lib.venues import Side
 from markets.models import Market
+
+PUBLIC_ID_ALPHABET = string.digits + string.ascii_letters
+PUBLIC_ID_LENGTH = 14
+
+
+def make_public_id() -> str:
+    """Return a new id for the API: 83 random bits, which count nothing and are never given twice."""
+    return "bas_" + "".join(secrets.choice(PUBLIC_ID_ALPHABET) for _ in range(PUBLIC_ID_LENGTH))
 
 
 class Basket(models.Model):
@@ -34,6 +46,8 @@ class Basket(models.Model):
         UNITS = "units", "By units: tracks the level"
         WEIGHTS = "weights", "By weights: splits the money"
 
+    # What the API calls it. Row numbers would tell how many baskets there are; a slug is free again after a delete.
+    public_id = models.CharField(max_length=24, unique=True, default=make_public_id, editable=False)
     slug = models.SlugField(max_length=80, unique=True)
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
@@ -58,6 +72,12 @@ class Basket(models.Model):
                 | Q(kind="custom", theme__isnull=True, owner__isnull=False),
                 name="basket_system_has_theme_custom_has_owner",
             )
+        ]
+        indexes = [
+            # Query: the API's list by age, from any place in it.
+            models.Index(fields=["created_at", "public_id"], name="basket_created"),
+            # Query: the API's list by name, from any place in it.
+            models.Index(fields=["name", "public_id"], name="basket_name"),
         ]
         permissions = [("rebuild_basket", "Can rebuild system baskets")]
 
@@ -179,6 +199,43 @@ class PriceHistory(models.Model):
         constraints = [models.UniqueConstraint(fields=["basket", "interval", "at"], name="fixing_once")]
         verbose_name = "fixing"
         verbose_name_plural = "price history"
+
+
+class BackfillRun(models.Model):
+    """One asked-for backfill of a basket: how far it is, and what it made. The row is the queue."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "Waiting for a worker"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    basket = models.ForeignKey(Basket, on_delete=models.CASCADE, related_name="backfill_runs")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    days = models.PositiveIntegerField()
+    status = models.CharField(max_length=7, choices=Status, default=Status.QUEUED)
+    # What it did last, in a sentence.
+    says = models.CharField(max_length=300, blank=True)
+    written = models.PositiveIntegerField(default=0)
+    standing = models.PositiveIntegerField(default=0)
+    gaps = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    # By the machine's clock: when a process last said that it is at work.
+    alive_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["basket"], condition=Q(status__in=["queued", "running"]), name="backfill_one_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.basket_id}: {self.days} days, {self.status}"
 
 
 class Suggestion(models.Model):

@@ -44,6 +44,36 @@ class Lease(models.Model):
         return self.name
 
 
+class IdempotentRequest(models.Model):
+    """One request that carried an `Idempotency-Key`: its answer is kept, and given again to the same request."""
+
+    class Status(models.TextChoices):
+        IN_FLIGHT = "in_flight", "In flight"
+        DONE = "done", "Done"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    # Method and path: one key may stand beside a quote and beside the trade that confirms it.
+    operation = models.CharField(max_length=160)
+    key = models.CharField(max_length=64)
+    body_digest = models.CharField(max_length=64)
+    status = models.CharField(max_length=9, choices=Status, default=Status.IN_FLIGHT)
+    # Who may finish it; a request that takes over a dead one's row changes it.
+    holder = models.CharField(max_length=32)
+    response_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    response_body = models.JSONField(null=True, blank=True)
+    # By the machine's clock: a run's clock may stand still.
+    started_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "operation", "key"], name="idempotent_request_once")]
+        # Query: a person's answers that need not be kept any longer.
+        indexes = [models.Index(fields=["user", "expires_at"], name="idempotent_expiry")]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.key}"
+
+
 class AuditEntry(models.Model):
     """One line of the append-only, hash-chained audit trail; written by `audit.record` alone."""
 

@@ -1,0 +1,87 @@
+"""What every view of `/api/v1` shares: parameters that are known, scopes, and conditional answers."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import orjson
+from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_etags
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from itomarkets.lib.api_renderers import plain
+from itomarkets.lib.scopes import Scope
+
+NAME_SHOWN = 80
+# What runs on while nothing happens: it does not make an answer another one.
+MOVING = frozenset({"age_seconds", "worst_age_seconds", "price.at", "now"})
+
+
+class ApiView(APIView):
+    """A view that names parameters which nobody would read, and answers 304 to whoever has the answer already.
+
+    `parameters` holds the known query parameters by method; a method without an entry knows none.
+    """
+
+    required_scopes: ClassVar[dict[str, Scope]] = {}
+    parameters: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method in self.allowed_methods or request.method == "HEAD":
+            refuse_parameters(request, self.known_parameters(request))
+
+    def known_parameters(self, request: Request) -> tuple[str, ...]:
+        return self.parameters.get("GET" if request.method == "HEAD" else str(request.method), ())
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        tag = ""
+        if request.method in ("GET", "HEAD") and response.status_code == 200:
+            tag = etag_of(response.data)
+            asked = parse_etags(request.headers.get("If-None-Match", ""))
+            # The weak comparison (RFC 9110, 8.8.3.2): gzip on the way may have weakened what was strong.
+            if "*" in asked or tag.removeprefix("W/") in {one.removeprefix("W/") for one in asked}:
+                response = Response(status=304)
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["Cache-Control"] = "private, no-cache" if tag else "no-store"
+        if tag:
+            response["ETag"] = tag
+        patch_vary_headers(response, ("Authorization", "Cookie"))
+        return response
+
+
+def refuse_parameters(request: Request, known: Iterable[str]) -> None:
+    """Raise ValidationError naming each query parameter that is unknown, or given twice."""
+    known = list(known)
+    expected = ", ".join(known) or "none"
+    errors = {
+        name[:NAME_SHOWN]: [f"Unknown parameter; expected some of: {expected}."]
+        for name in sorted(request.query_params)
+        if name not in known
+    }
+    for name in known:
+        if len(request.query_params.getlist(name)) > 1:
+            errors[name] = ["Expected this parameter once; found it more than once."]
+    if errors:
+        raise ValidationError(errors)
+
+
+def etag_of(content: Any) -> str:
+    """Return a weak tag of an answer; ages and the instant of asking do not count."""
+    body = orjson.dumps(_still(content, ""), default=plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _still(value: Any, parent: str) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _still(item, str(key))
+            for key, item in value.items()
+            if key not in MOVING and f"{parent}.{key}" not in MOVING
+        }
+    if isinstance(value, (list, tuple)):
+        return [_still(item, parent) for item in value]
+    return value

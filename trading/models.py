@@ -370,29 +370,105 @@ class Position(models.Model):
 
 
 class CashEntry(models.Model):
-    """One movement of an account's cash; the sum is its balance. Appended, never changed."""
+    """One event in an account's ledger, and what it moved in cash. Appended, never changed.
+
+    Its lines say what the cash was for: cash and lines together are exactly zero. Written by ledger.py alone.
+    """
 
     class Kind(models.TextChoices):
         OPENING = "opening", "Opening balance"
         FILL = "fill", "Fill"
         FEE = "fee", "Fee"
+        NETTING = "netting", "Pairs paid out"
         SETTLEMENT = "settlement", "Settlement"
+        CORRECTION = "correction", "Corrected result"
+        REDEMPTION = "redemption", "Redeemed"
         REVERSAL = "reversal", "Reversal"
+        EXTERNAL = "external", "Moved outside Itô"
+        RESTATED = "restated", "Restated"
 
     account = models.ForeignKey(VenueAccount, on_delete=models.PROTECT, related_name="cash_entries")
     kind = models.CharField(max_length=10, choices=Kind)
     amount = MoneyField()
     fill = models.ForeignKey(Fill, null=True, blank=True, on_delete=models.PROTECT, related_name="cash_entries")
     market = models.ForeignKey(Market, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    # What one contract paid, on settlements.
+    # What one YES contract paid, on settlements and corrections.
     payout = PriceField(null=True, blank=True)
-    # Names the cause once: fill:17, fee:17, settlement:basket:market:side:last fill …
+    # Names the cause once: fill:17, fee:17, netting:17, settlement:<market>:<how often before> …
     reference = models.CharField(max_length=120)
     at = models.DateTimeField()
 
     class Meta:
         ordering = ["id"]
+        verbose_name_plural = "cash entries"
         constraints = [models.UniqueConstraint(fields=["account", "reference"], name="cash_entry_once")]
+        # Query: what the ledger says of one market on one account, each time a fill is booked.
+        indexes = [models.Index(fields=["account", "market"], name="cash_entry_market")]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise TypeError("A ledger entry is never changed; book what corrects it.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("A ledger entry is never deleted.")
+
+
+class LedgerLine(models.Model):
+    """What an entry's cash was for: an amount in one book, positive for what is owned, negative for what was earned."""
+
+    class Book(models.TextChoices):
+        POSITION = "position", "Contracts held, at what was paid for them"
+        CARRIED = "carried", "Fees of the contracts held"
+        FEES = "fees", "Fees of the contracts that are gone"
+        REALISED = "realised", "Realised, before fees"
+        CLAIMABLE = "claimable", "Won and not yet redeemed"
+        EQUITY = "equity", "Opening balance"
+        EXTERNAL = "external", "Moved outside Itô"
+
+    # The books that belong to one side of the entry's market, held for one basket.
+    OF_A_POSITION = (Book.POSITION, Book.CARRIED, Book.FEES, Book.REALISED)
+
+    entry = models.ForeignKey(CashEntry, on_delete=models.PROTECT, related_name="lines")
+    book = models.CharField(max_length=9, choices=Book)
+    basket = models.ForeignKey(Basket, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    side = models.CharField(max_length=3, choices=Side, blank=True)
+    amount = MoneyField(default=ZERO)
+    # Contracts, in the book of positions.
+    count = SizeField(default=ZERO)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint("entry", "book", Coalesce("basket_id", Value(0)), "side", name="ledger_line_once"),
+            models.CheckConstraint(condition=~Q(amount=0) | ~Q(count=0), name="ledger_line_moves_something"),
+            models.CheckConstraint(condition=Q(count=0) | Q(book="position"), name="ledger_line_counts_positions"),
+            models.CheckConstraint(
+                condition=(
+                    Q(
+                        book__in=["position", "carried", "fees", "realised"],
+                        basket__isnull=False,
+                        side__in=["yes", "no"],
+                    )
+                    | Q(book__in=["claimable", "equity", "external"], basket__isnull=True, side="")
+                ),
+                name="ledger_line_in_its_book",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.book} {self.amount}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise TypeError("A ledger line is never changed; book what corrects it.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("A ledger line is never deleted.")
 
 
 class TradingSwitch(models.Model):

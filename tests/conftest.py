@@ -1,7 +1,6 @@
 """What every test shares: no request leaves the machine, and a clock that a test can set."""
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +10,14 @@ from django.conf import settings
 from django.core.cache import cache
 
 from itomarkets.lib import clock
+from tests import loopback
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server"}
-REAL_CONNECT = socket.socket.connect
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Stand before the first module is collected: an import may not ask the network either."""
+    loopback.guard()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,15 +41,11 @@ def _touches_database(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse every connection that is not to this machine."""
-
-    def connect(self: socket.socket, address: object) -> None:
-        if isinstance(address, tuple) and str(address[0]) not in LOOPBACK:
-            raise AssertionError(f"A test tried to connect to {address}; only loopback is allowed.")
-        return REAL_CONNECT(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", connect)
+def _no_network() -> Iterator[None]:
+    """Fail the test that tried to leave this machine, even where the code under test swallowed the refusal."""
+    yield
+    tried = loopback.take_attempts()
+    assert not tried, f"A test tried to leave this machine: {tried}; only loopback is allowed."
 
 
 @pytest.fixture(autouse=True)

@@ -52,6 +52,8 @@ class VenueAccount(models.Model):
     differences = models.JSONField(default=list, blank=True)
     # Kalshi keeps cash per shard: {exchange index: free dollars as a string}, read at `checked_at`.
     cash_by_shard = models.JSONField(default=dict, blank=True)
+    # When the write budget would be whole again: every worker's claim moves it on, under this row's lock.
+    budget_whole_at = models.DateTimeField(null=True, blank=True)
     # Orders placed on it elsewhere: {order, market, side, price, status, count}; none of them is ours.
     external = models.JSONField(default=list, blank=True)
     # What the doctor found: {check, status, says}, one each; never a secret.

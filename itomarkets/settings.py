@@ -223,11 +223,9 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["itomarkets.lib.scopes.HasScope"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["itomarkets.lib.api_renderers.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["itomarkets.lib.api_parsers.JsonParser"],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.KeyRateThrottle"],
-    "DEFAULT_PAGINATION_CLASS": "itomarkets.lib.pagination.CursorPages",
-    "PAGE_SIZE": 50,
     "EXCEPTION_HANDLER": "itomarkets.lib.api_errors.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,
     # A format is chosen by nobody: there is one.
@@ -308,17 +306,22 @@ LIVE_TRADING = env.bool("LIVE_TRADING", default=False)
 CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[])
 PAPER_OPENING_CASH = Decimal("10000")
 QUOTE_LIFE_SECONDS = 15
+# What each means is in trading/limits.py; a person's own, set by staff, can only be lower.
 TRADE_LIMITS: dict[str, Any] = {
-    "order_notional": Decimal("5000"),
-    "trade_notional": Decimal("10000"),
-    "day_notional": Decimal("50000"),
+    "order_notional": env.dollars("LIMIT_ORDER", default="5000"),
+    "trade_notional": env.dollars("LIMIT_TRADE", default="10000"),
+    "day_notional": env.dollars("LIMIT_DAY", default="50000"),
+    "theme_notional": env.dollars("LIMIT_THEME", default="30000"),
+    "account_exposure": env.dollars("LIMIT_ACCOUNT", default="50000"),
+    "person_exposure": env.dollars("LIMIT_PERSON", default="80000"),
+    "daily_loss": env.dollars("LIMIT_DAILY_LOSS", default="2500"),
     "price_band": Decimal("0.10"),
     # A limit price goes past the worst price walked by this share of it, at least a tick.
     "slippage": Decimal("0.02"),
-    "quote_age_seconds": 90,
-    "close_buffer_seconds": 300,
+    "quote_age_seconds": env.count("LIMIT_QUOTE_AGE_SECONDS", default=90),
+    "close_buffer_seconds": env.count("LIMIT_CLOSE_BUFFER_SECONDS", default=300),
     # An order that has not gone out this long after its confirmation is denied, not sent late.
-    "send_within_seconds": 60,
+    "send_within_seconds": env.count("LIMIT_SEND_WITHIN_SECONDS", default=60),
     # A trade that waits for its owner's choice this long is stopped: its cash is not held for ever.
     "hold_seconds": 900,
 }
@@ -338,6 +341,8 @@ RECONCILIATION: dict[str, int] = {
     "grace_seconds": 60,
     # How long after "not placed" a venue is still asked, in case a slow order turns up.
     "zombie_seconds": 600,
+    # How long a match may take to settle on chain before a way back no longer waits for it.
+    "settling_seconds": 300,
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()

@@ -1,18 +1,28 @@
-"""Every check before money moves, in one place: each has a name, and a sentence for who hits it."""
+"""Every check before money moves, in one place: each has a name, and a sentence for who hits it.
 
+LIMITS lists them with their values for the pages. A quote, a confirmation and the moment of sending use
+the same functions; what cannot grow between confirming and sending is not asked again there.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 
 from accounts.models import User
 from itomarkets.lib.rounding import ZERO
-from markets.models import Market
-from trading.models import Order, TicketQuote, Trade, TradeAction, VenueAccount
+from itomarkets.lib.venues import Side
+from markets.models import Market, Quote
+from markets.ticks import PriceGrid, count_step, minimum_count
+from trading.exposure import by_theme, lost_today, money_at_risk
+from trading.models import Order, PersonalLimit, TicketQuote, Trade, TradeAction, VenueAccount
 
 Mode = VenueAccount.Mode
 DUPLICATE_WINDOW = timedelta(minutes=1)
+Limits = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,119 @@ class Denial:
 
     def __str__(self) -> str:
         return self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit as it is shown: what it is called, what it means, and in what its value is measured."""
+
+    name: str
+    title: str
+    says: str
+    unit: str = "dollars"
+
+
+# Those that staff can lower for one person.
+MONEY_LIMITS = (
+    Limit("order_notional", "One order", "The most that one leg may take, at worst."),
+    Limit("trade_notional", "One trade", "The most that one click on a basket may take, at worst."),
+    Limit("day_notional", "One day", "What the purchases of a UTC day may take together, at worst."),
+    Limit(
+        "theme_notional",
+        "One theme",
+        "What may be at risk in the markets of one theme: held at cost, in orders, or placed elsewhere.",
+    ),
+    Limit("account_exposure", "One account", "What may be at risk on one account, orders placed elsewhere included."),
+    Limit("person_exposure", "All accounts", "What may be at risk on all accounts of one mode together."),
+    Limit(
+        "daily_loss",
+        "Loss of a day",
+        "When the trades of a UTC day have lost this, realised and open at the bid, nothing more is bought that day.",
+    ),
+)
+OTHER_LIMITS = (
+    Limit("price_band", "Price band", "A limit price stays this close to the middle of a fresh book.", "price"),
+    Limit("quote_age_seconds", "Age of a book", "An order book older than this is not quoted on.", "seconds"),
+    Limit("quote_life_seconds", "Life of a quote", "A quote older than this is not confirmed.", "seconds"),
+    Limit(
+        "close_buffer_seconds",
+        "Closing buffer",
+        "A market that is closed or paused, or closes within this time, takes no order.",
+        "seconds",
+    ),
+    Limit(
+        "send_within_seconds",
+        "Sending",
+        "An order that cannot go out within this time of its confirmation, at the pace that its exchange allows, "
+        "is not sent.",
+        "seconds",
+    ),
+    Limit(
+        "duplicate_seconds",
+        "Same basket again",
+        "A second trade on a basket within this time needs a quote that says so.",
+        "seconds",
+    ),
+)
+LIMITS = (*MONEY_LIMITS, *OTHER_LIMITS)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """One line of the table of limits, for one person. `is_personal`: lower than the server's."""
+
+    name: str
+    title: str
+    value: str
+    says: str
+    is_personal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Buying:
+    """One leg of a purchase, as far as limits ask: the most that it takes, and from which account."""
+
+    market_id: int
+    account_id: int
+    account: str
+    title: str
+    worst_cost: Decimal
+
+
+def limits_of(user_id: int) -> dict[str, Any]:
+    """Return the limits that hold for a person: the server's, and those that staff has lowered."""
+    limits = {
+        **settings.TRADE_LIMITS,
+        "quote_life_seconds": settings.QUOTE_LIFE_SECONDS,
+        "duplicate_seconds": int(DUPLICATE_WINDOW.total_seconds()),
+    }
+    for name, most in PersonalLimit.objects.filter(user=user_id).values_list("name", "most"):
+        if name in limits:
+            limits[name] = min(limits[name], most)
+    return limits
+
+
+def limit_table(user: User) -> list[LimitRow]:
+    """Return every limit with its value for a person."""
+    own = limits_of(user.pk)
+    return [
+        LimitRow(
+            name=limit.name,
+            title=limit.title,
+            value=_value(own[limit.name], limit.unit),
+            says=limit.says,
+            is_personal=limit in MONEY_LIMITS and own[limit.name] < settings.TRADE_LIMITS[limit.name],
+        )
+        for limit in LIMITS
+    ]
+
+
+def _value(value: Any, unit: str) -> str:
+    if unit == "dollars":
+        return f"${dollars(value)}"
+    if unit == "price":
+        return f"{value * 100:.0f}¢"
+    return f"{value} s" if value < 120 or value % 60 else f"{value // 60} min"
 
 
 def dollars(amount: Decimal) -> str:
@@ -53,7 +176,11 @@ def mode_denial(mode: str) -> Denial | None:
     if mode == Mode.SANDBOX and settings.VENUES != "sandbox":
         return Denial("mode", "This server reads the real exchanges, so sandbox accounts cannot trade here. Use paper.")
     if mode in (Mode.LIVE, Mode.DEMO) and settings.VENUES != "live":
-        return Denial("mode", "This server reads the sandbox, so real and demo accounts cannot trade here. Use paper.")
+        return Denial(
+            "mode",
+            "This server reads the sandbox, so real and demo accounts cannot trade here. Use paper or the sandbox, or "
+            "ask for a server that is started with VENUES=live.",
+        )
     return None
 
 
@@ -69,9 +196,9 @@ def account_denial(account: VenueAccount) -> Denial | None:
     return None
 
 
-def order_denial(*, title: str, worst_cost: Decimal) -> Denial | None:
+def order_denial(*, title: str, worst_cost: Decimal, limits: Limits | None = None) -> Denial | None:
     """Hold one order under its notional limit."""
-    most = settings.TRADE_LIMITS["order_notional"]
+    most = (limits or settings.TRADE_LIMITS)["order_notional"]
     if worst_cost > most:
         return Denial(
             "order_notional", f"{title}: {dollars(worst_cost)} is above the {dollars(most)} that one order may take."
@@ -79,17 +206,31 @@ def order_denial(*, title: str, worst_cost: Decimal) -> Denial | None:
     return None
 
 
-def amount_denial(amount: Decimal) -> Denial | None:
+def amount_denial(amount: Decimal, limits: Limits | None = None) -> Denial | None:
     """Hold one trade under its notional limit."""
-    most = settings.TRADE_LIMITS["trade_notional"]
+    most = (limits or settings.TRADE_LIMITS)["trade_notional"]
     if amount > most:
         return Denial("trade_notional", f"{dollars(amount)} is above the {dollars(most)} that one trade may take.")
     return None
 
 
-def day_denial(*, user: User, mode: str, amount: Decimal, now: datetime) -> Denial | None:
+def purchase_denial(*, user: User, mode: str, legs: Sequence[Buying], limits: Limits, now: datetime) -> Denial | None:
+    """Hold a whole purchase under the limits of trade, order, day, loss, account, person and theme."""
+    amount = sum((leg.worst_cost for leg in legs), ZERO)
+    denial = amount_denial(amount, limits)
+    for leg in legs:
+        denial = denial or order_denial(title=leg.title, worst_cost=leg.worst_cost, limits=limits)
+    return (
+        denial
+        or day_denial(user=user, mode=mode, amount=amount, now=now, limits=limits)
+        or loss_denial(user_id=user.pk, mode=mode, limits=limits, now=now)
+        or exposure_denial(user=user, mode=mode, legs=legs, limits=limits)
+    )
+
+
+def day_denial(*, user: User, mode: str, amount: Decimal, now: datetime, limits: Limits) -> Denial | None:
     """Hold what a person buys in a UTC day, at worst, under the day's limit."""
-    most = settings.TRADE_LIMITS["day_notional"]
+    most = limits["day_notional"]
     start = now.replace(hour=0, minute=0, second=0, microsecond=0)
     trades = Trade.objects.filter(user=user, mode=mode, action=TradeAction.BUY, created_at__gte=start)
     spent = sum(trades.exclude(status=Trade.Status.ABORTED).values_list("worst_cost", flat=True), ZERO)
@@ -100,6 +241,120 @@ def day_denial(*, user: User, mode: str, amount: Decimal, now: datetime) -> Deni
             f"{dollars(most)} that a day may take.",
         )
     return None
+
+
+def loss_denial(*, user_id: int, mode: str, limits: Limits, now: datetime) -> Denial | None:
+    """Stop purchases when the day's trades have lost what a day may lose; sales go on."""
+    most = limits["daily_loss"]
+    lost = lost_today(user_id=user_id, mode=mode, now=now)
+    if lost <= 0 or lost < most:
+        return None
+    return Denial(
+        "daily_loss",
+        f"Today's trades have lost {dollars(lost)}, realised and open, of the {dollars(most)} that a day may lose. "
+        "Nothing more is bought before midnight UTC; selling goes on.",
+    )
+
+
+def exposure_denial(*, user: User, mode: str, legs: Sequence[Buying], limits: Limits) -> Denial | None:
+    """Hold what is at risk, with this purchase, under the limits of an account, a person and a theme."""
+    at_risk = money_at_risk(user_id=user.pk, mode=mode)
+    elsewhere = f", {dollars(at_risk.external)} of it placed elsewhere" if at_risk.external else ""
+    for account_id, name in {leg.account_id: leg.account for leg in legs}.items():
+        adds = sum((leg.worst_cost for leg in legs if leg.account_id == account_id), ZERO)
+        there = at_risk.by_account.get(account_id, ZERO)
+        if there + adds > limits["account_exposure"]:
+            return Denial(
+                "account_exposure",
+                f"{name}: {dollars(there)} is at risk there{elsewhere}, and this adds up to {dollars(adds)}; one "
+                f"account may have {dollars(limits['account_exposure'])} at risk. Sell something, or buy less.",
+            )
+    adds = sum((leg.worst_cost for leg in legs), ZERO)
+    if at_risk.total + adds > limits["person_exposure"]:
+        return Denial(
+            "person_exposure",
+            f"{dollars(at_risk.total)} is at risk on your accounts{elsewhere}, and this adds up to {dollars(adds)}; "
+            f"together they may have {dollars(limits['person_exposure'])} at risk. Sell something, or buy less.",
+        )
+    return _theme_denial(at_risk.by_market, legs, limits["theme_notional"])
+
+
+def _theme_denial(by_market: Mapping[int, Decimal], legs: Sequence[Buying], most: Decimal) -> Denial | None:
+    bought: dict[int, Decimal] = {}
+    for leg in legs:
+        bought[leg.market_id] = bought.get(leg.market_id, ZERO) + leg.worst_cost
+    there = by_theme(by_market)
+    for theme, adds in by_theme(bought).items():
+        if there.get(theme, ZERO) + adds > most:
+            return Denial(
+                "theme_notional",
+                f"{dollars(there.get(theme, ZERO))} is at risk in the theme {theme}, and this adds up to "
+                f"{dollars(adds)}; one theme may have {dollars(most)} at risk. Sell something, or buy less of it.",
+            )
+    return None
+
+
+def size_denial(order: Order, market: Market) -> Denial | None:
+    """Hold an order on its venue's grid of prices and counts, which may have changed since it was quoted."""
+    if not PriceGrid.of(market).is_on_grid(order.limit_price):
+        return Denial(
+            "price_grid",
+            f"{market.question} takes no price of {order.limit_price.normalize():f} any more. Quote the basket again.",
+        )
+    step = count_step(market)
+    least = minimum_count(market) if order.action == TradeAction.BUY else step
+    if order.count < least or order.count % step:
+        return Denial(
+            "size",
+            f"{market.question} takes {least.normalize():f} contracts or more, in steps of {step.normalize():f}; this "
+            f"order is of {order.count.normalize():f}. Quote the basket again.",
+        )
+    return None
+
+
+def price_denial(
+    *, market: Market, side: str, action: str, limit: Decimal, since: datetime, limits: Limits, now: datetime
+) -> Denial | None:
+    """Hold a limit price against a price that was received after `since`, when the order's own book was read.
+
+    Without such a price there is nothing to compare: the limit itself bounds what is paid.
+    """
+    quote: Quote | None = getattr(market, "quote", None)
+    if quote is None or quote.received_at <= since:
+        return None
+    if (now - quote.received_at).total_seconds() > limits["quote_age_seconds"]:
+        return None
+    is_yes, is_buy = side == Side.YES, action == TradeAction.BUY
+    bid, ask = (quote.yes_bid, quote.yes_ask) if is_yes else (quote.no_bid, quote.no_ask)
+    best = ask if is_buy else bid
+    if best is None:
+        return None
+    mid = (bid + ask) / 2 if bid is not None and ask is not None else best
+    if abs(limit - mid) > limits["price_band"]:
+        return Denial(
+            "price_band",
+            f"{market.question}: the limit of {limit.normalize():f} is more than {limits['price_band']} from the "
+            f"middle of the book, {mid.normalize():f}, by now. Quote the basket again.",
+        )
+    return None
+
+
+def moved_denial(
+    *, market: Market, side: str, action: str, limit: Decimal, since: datetime, now: datetime
+) -> Denial | None:
+    """Refuse to confirm a leg that a newer price has put past its worst case: it would fill nothing."""
+    quote: Quote | None = getattr(market, "quote", None)
+    if quote is None or not since < quote.received_at <= now:
+        return None
+    is_yes, is_buy = side == Side.YES, action == TradeAction.BUY
+    best = (quote.yes_ask if is_yes else quote.no_ask) if is_buy else (quote.yes_bid if is_yes else quote.no_bid)
+    if best is None or (best <= limit if is_buy else best >= limit):
+        return None
+    return Denial(
+        "moved",
+        f"{market.question} moved to {best.normalize():f} since this quote, past its limit of {limit.normalize():f}. "
+        "Quote the basket again.",
+    )
 
 
 def last_minute_trade(*, user: User, basket_id: int, mode: str, now: datetime) -> Trade | None:
@@ -129,15 +384,33 @@ def send_deadline(order: Order) -> datetime:
 
 
 def send_refusal(*, order: Order, now: datetime) -> str:
-    """Check an order once more in the moment of sending; empty when it may go."""
-    within = settings.TRADE_LIMITS["send_within_seconds"]
+    """Check an order once more in the moment of sending; empty when it may go.
+
+    Exposure is not summed again: each confirmation was checked under the locks of the person's accounts,
+    and only a confirmation adds to it. A loss grows by itself.
+    """
     if now > send_deadline(order):
+        within = settings.TRADE_LIMITS["send_within_seconds"]
         return f"Too late: it was confirmed more than {within} seconds ago and its quote no longer holds."
     account = VenueAccount.objects.get(pk=order.account_id)
-    market = Market.objects.get(pk=order.market_id)
+    market = Market.objects.select_related("quote").get(pk=order.market_id)
+    limits = limits_of(order.trade.user_id)
     denial = (
         account_denial(account)
         or market_denial(market, now=now)
-        or (order_denial(title=market.question, worst_cost=order.reserved))
+        or size_denial(order, market)
+        or order_denial(title=market.question, worst_cost=order.reserved, limits=limits)
     )
+    if denial is None and account.mode != Mode.DEMO:
+        denial = price_denial(
+            market=market,
+            side=order.side,
+            action=order.action,
+            limit=order.limit_price,
+            since=order.created_at,
+            limits=limits,
+            now=now,
+        )
+    if denial is None and order.action == TradeAction.BUY:
+        denial = loss_denial(user_id=order.trade.user_id, mode=order.trade.mode, limits=limits, now=now)
     return str(denial or "")

@@ -15,17 +15,19 @@ from itomarkets.records import audit
 from markets.models import Market
 from trading.limits import (
     Denial,
+    Limits,
     account_denial,
-    amount_denial,
-    day_denial,
     dollars,
     duplicate_denial,
+    limits_of,
     market_denial,
-    order_denial,
+    moved_denial,
+    price_denial,
+    purchase_denial,
 )
 from trading.models import Order, Position, TicketQuote, Trade, TradeAction, VenueAccount
 from trading.planning import PlannedOrder, QuotedLeg, plan_orders
-from trading.quoting import legs_of
+from trading.quoting import buyings_of, legs_of
 from trading.sides import being_sold
 from trading.switch import blocked_reason
 from trading.tasks import run_trade
@@ -105,16 +107,17 @@ def _standing(user: User, quote: TicketQuote, key: str) -> Trade | None:
 def _store(user: User, quote: TicketQuote, key: str, policy: str, now: datetime, request_id: str) -> Trade:
     if not quote.is_alive(now):
         raise TradeRefused("quote_expired", "This quote has run out. Quote the basket again; nothing was sent.")
-    blocked = blocked_reason(user_id=user.pk, action=quote.action, lock=True)
+    legs = legs_of(quote)
+    blocked = blocked_reason(
+        user_id=user.pk, action=quote.action, venues=sorted({leg.venue for leg in legs}), lock=True
+    )
     if blocked:
         raise TradeRefused("switch", blocked)
-    legs = legs_of(quote)
-    # Locked in the order of their ids: two confirmations cannot both spend the same cash.
-    wanted = sorted({leg.account_id for leg in legs})
-    accounts = {
-        account.pk: account
-        for account in VenueAccount.objects.select_for_update().filter(user=user, pk__in=wanted).order_by("pk")
-    }
+    # All of the mode's, locked in the order of their ids: two confirmations, on whichever accounts, cannot
+    # both spend the same cash or the same room under a limit.
+    wanted = {leg.account_id for leg in legs}
+    mine = VenueAccount.objects.select_for_update().filter(user=user, mode=quote.mode).order_by("pk")
+    accounts = {account.pk: account for account in mine if account.pk in wanted}
     # Whoever waited here for a twin of this very click finds its trade now.
     standing = _standing(user, quote, key)
     if standing is not None:
@@ -186,23 +189,54 @@ def _check(
 ) -> None:
     """Check once more, under the accounts' locks, everything that may have changed since the quote."""
     _refuse(duplicate_denial(quote=quote, now=now))
-    for market in Market.objects.filter(pk__in=[order.market_id for order in planned]):
+    limits = limits_of(user.pk)
+    markets = Market.objects.select_related("quote").in_bulk([order.market_id for order in planned])
+    for market in markets.values():
         _refuse(market_denial(market, now=now))
     for account_id in {order.account_id for order in planned}:
         account = accounts.get(account_id)
         if account is None:
             raise TradeRefused("account", "An account of this quote is no longer yours. Quote the basket again.")
         _refuse(account_denial(account))
+    if quote.mode != VenueAccount.Mode.DEMO:
+        # Prices that are kept are those of the real exchanges, or of the sandbox: not of the demo.
+        _check_prices(quote, planned, markets, limits, now)
     if quote.action == TradeAction.SELL:
         _require_contracts(quote, planned)
         return
-    _refuse(amount_denial(quote.worst_cost))
-    _refuse(day_denial(user=user, mode=quote.mode, amount=quote.worst_cost, now=now))
-    for leg in legs:
-        _refuse(order_denial(title=leg.title, worst_cost=leg.worst_cost))
+    _refuse(purchase_denial(user=user, mode=quote.mode, legs=buyings_of(legs), limits=limits, now=now))
     for account in accounts.values():
         needed = sum((order.reserved for order in planned if order.account_id == account.pk), ZERO)
         _require_cash(account, needed)
+
+
+def _check_prices(
+    quote: TicketQuote, planned: list[PlannedOrder], markets: dict[int, Market], limits: Limits, now: datetime
+) -> None:
+    """Hold each order against a price that came in since the quote, where one did: its worst case must still do."""
+    for order in planned:
+        market = markets[order.market_id]
+        _refuse(
+            moved_denial(
+                market=market,
+                side=order.side,
+                action=order.action,
+                limit=order.limit_price,
+                since=quote.created_at,
+                now=now,
+            )
+        )
+        _refuse(
+            price_denial(
+                market=market,
+                side=order.side,
+                action=order.action,
+                limit=order.limit_price,
+                since=quote.created_at,
+                limits=limits,
+                now=now,
+            )
+        )
 
 
 def _refuse(denial: Denial | None) -> None:

@@ -6,12 +6,14 @@ from decimal import ROUND_CEILING, Decimal
 from functools import partial
 
 from django.conf import settings
+from django.db import transaction
 
 from accounts.models import User
 from baskets.compositions import current_composition
 from baskets.models import Basket
 from itomarkets.lib.rounding import ZERO, floor_to, quantize
 from itomarkets.lib.venues import Side, Venue, VenueError
+from itomarkets.records import audit
 from markets.fees import taker_fee, worst_fee
 from markets.models import Market
 from markets.ticks import PriceGrid, count_step, minimum_count
@@ -19,13 +21,16 @@ from markets.venues.base import OrderBook
 from trading.accounts import AccountSet, accounts_for, paper_account
 from trading.ladders import Ladder
 from trading.limits import (
+    Buying,
+    Denial,
+    Limits,
     account_denial,
     amount_denial,
-    day_denial,
     dollars,
     last_minute_trade,
+    limits_of,
     mode_denial,
-    order_denial,
+    purchase_denial,
 )
 from trading.models import TicketQuote, TradeAction, VenueAccount
 from trading.planning import (
@@ -41,8 +46,8 @@ from trading.planning import (
 )
 from trading.shards import lacking_on_shards
 from trading.sides import HeldSide, sides_to_buy, sides_to_sell
-from trading.switch import blocked_reason
-from trading.venues.clients import fetch_books
+from trading.switch import blocked_reason, blocked_venues
+from trading.venues.clients import book_reader
 
 BookReader = Callable[[Sequence[Market]], Mapping[int, OrderBook]]
 Allocation = Basket.Allocation
@@ -73,21 +78,23 @@ def quote_basket(
     allocation: str | None = None,
     action: str = "buy",
     now: datetime,
-    read_books: BookReader = fetch_books,
+    read_books: BookReader | None = None,
+    request_id: str = "",
 ) -> TicketQuote:
     """Quote a purchase or a sale of one side of a basket, and store it; it lives QUOTE_LIFE_SECONDS.
 
     Buying, `amount` is the most that can leave the accounts: price caps, fees and rounding included.
-    Selling, it is about what should come in before fees; None sells all that is held. Raises
-    QuoteRefused with a sentence that says what to change.
+    Selling, it is about what should come in before fees; None sells all that is held. `read_books` is
+    the mode's own exchange if left out. Raises QuoteRefused with a sentence that says what to change.
     """
     if side not in Side.values or action not in TradeAction.values:
         raise QuoteRefused(f"Expected YES or NO, to buy or to sell; found {side!r} and {action!r}.")
     is_buy = action == TradeAction.BUY
     if is_buy and amount is None:
         raise QuoteRefused("Say how much to buy for.")
+    limits = limits_of(user.pk)
     if amount is not None:
-        amount = _checked_amount(amount)
+        amount = _checked_amount(amount, limits)
     accounts = _accounts(user=user, mode=mode, now=now)
     composition = current_composition(basket)
     if composition is None or not _may_see(user, basket) or (is_buy and not basket.is_active):
@@ -102,9 +109,10 @@ def quote_basket(
         sides = sides_to_buy(constituents, side=side, accounts=accounts, now=now, warnings=warnings)
     else:
         sides = sides_to_sell(constituents, basket=basket, side=side, accounts=accounts, now=now, warnings=warnings)
+    sides = _without_stopped_venues(sides, action, warnings)
     if not sides:
         raise QuoteRefused(" ".join(["There is nothing to trade here now.", *warnings]))
-    books = _read(sides, read_books)
+    books = _read(sides, read_books or book_reader(mode))
     chosen = allocation or basket.allocation
     if chosen not in Allocation.values:
         raise QuoteRefused(f"Expected an allocation by units or by weights; found {chosen!r}.")
@@ -123,7 +131,7 @@ def quote_basket(
         counts = sizer(list(inputs.values()), amount)
     else:
         counts = _sale_counts(sides, inputs, amount)
-    legs = _quoted_legs(sides, inputs, counts, books, is_buy=is_buy, now=now, warnings=warnings)
+    legs = _quoted_legs(sides, inputs, counts, books, now=now, warnings=warnings)
     if not legs:
         raise QuoteRefused(
             " ".join(["No leg reaches what its venue accepts as an order; choose a larger amount.", *warnings[:3]])
@@ -141,29 +149,32 @@ def quote_basket(
         sides=sides,
         accounts=accounts,
         warnings=warnings,
+        limits=limits,
         now=now,
+        request_id=request_id,
     )
 
 
-def _checked_amount(amount: Decimal) -> Decimal:
+def _checked_amount(amount: Decimal, limits: Limits) -> Decimal:
     if not isinstance(amount, Decimal) or not amount.is_finite():
         raise QuoteRefused("Expected an amount in dollars, such as 250.00.")
     if amount != quantize(amount, 2):
         raise QuoteRefused(f"Expected an amount in whole cents; found {amount}.")
     if amount < SMALLEST_AMOUNT:
         raise QuoteRefused(f"Expected at least {dollars(SMALLEST_AMOUNT)}; found {dollars(amount)}.")
-    denial = amount_denial(amount)
-    if denial:
-        raise QuoteRefused(str(denial))
+    _refuse(amount_denial(amount, limits))
     return amount
+
+
+def _refuse(denial: Denial | None) -> None:
+    if denial is not None:
+        raise QuoteRefused(str(denial))
 
 
 def _accounts(*, user: User, mode: str, now: datetime) -> AccountSet:
     if mode not in VenueAccount.Mode.values:
         raise QuoteRefused(f"Expected a mode of {', '.join(VenueAccount.Mode.values)}; found {mode!r}.")
-    denial = mode_denial(mode)
-    if denial:
-        raise QuoteRefused(str(denial))
+    _refuse(mode_denial(mode))
     if mode == VenueAccount.Mode.PAPER:
         paper_account(user, now=now)
     accounts = accounts_for(user, mode)
@@ -176,6 +187,13 @@ def _accounts(*, user: User, mode: str, now: datetime) -> AccountSet:
 
 def _may_see(user: User, basket: Basket) -> bool:
     return basket.visibility == Basket.Visibility.PUBLIC or basket.owner_id in (None, user.pk)
+
+
+def _without_stopped_venues(sides: Sequence[HeldSide], action: str, warnings: list[str]) -> list[HeldSide]:
+    stopped = blocked_venues(action=action)
+    for venue in sorted({held.market.venue for held in sides} & set(stopped)):
+        warnings.append(f"Left out: the legs on {Venue(venue).label}. {stopped[venue]}")
+    return [held for held in sides if held.market.venue not in stopped]
 
 
 def _read(sides: Sequence[HeldSide], read_books: BookReader) -> Mapping[int, OrderBook]:
@@ -264,7 +282,6 @@ def _quoted_legs(
     counts: Mapping[int, Decimal],
     books: Mapping[int, OrderBook],
     *,
-    is_buy: bool,
     now: datetime,
     warnings: list[str],
 ) -> list[QuotedLeg]:
@@ -278,10 +295,6 @@ def _quoted_legs(
         found, limit, worst_cost = quoted(leg, count)
         if found.average is None or found.worst is None or leg.ladder.best is None:
             continue
-        if is_buy:
-            denial = order_denial(title=market.question, worst_cost=worst_cost)
-            if denial:
-                raise QuoteRefused(f"{denial} Choose a smaller amount.")
         notes = _notes(leg, count, found.worst, market, now)
         book = books[market.pk]
         legs.append(
@@ -350,7 +363,9 @@ def _store(
     sides: Sequence[HeldSide],
     accounts: AccountSet,
     warnings: list[str],
+    limits: Limits,
     now: datetime,
+    request_id: str,
 ) -> TicketQuote:
     is_buy = action == TradeAction.BUY
     cost = sum((leg.cost for leg in legs), ZERO)
@@ -358,9 +373,7 @@ def _store(
     worst_cost = sum((leg.worst_cost for leg in legs), ZERO)
     if is_buy:
         _require_cash(legs, accounts)
-        denial = day_denial(user=user, mode=mode, amount=worst_cost, now=now)
-        if denial:
-            raise QuoteRefused(str(denial))
+        _refuse(purchase_denial(user=user, mode=mode, legs=buyings_of(legs), limits=limits, now=now))
         assert amount is not None
         worst_payout, best_payout = payouts(_stakes(legs, sides))
         left_over = max(ZERO, amount - cost - fees)
@@ -369,7 +382,7 @@ def _store(
         worst_payout, best_payout, left_over = worst_cost, cost - fees, ZERO
     if last_minute_trade(user=user, basket_id=basket.pk, mode=mode, now=now):
         warnings.append("You confirmed a trade on this basket less than a minute ago; confirming this is another one.")
-    return TicketQuote.objects.create(
+    quote = TicketQuote(
         user=user,
         basket=basket,
         composition_id=composition_id,
@@ -390,6 +403,30 @@ def _store(
         created_at=now,
         expires_at=now + timedelta(seconds=settings.QUOTE_LIFE_SECONDS),
     )
+    with transaction.atomic():
+        quote.save(force_insert=True)
+        audit.record(
+            action="trade.quoted",
+            subject=f"quote:{quote.pk}",
+            actor=user,
+            after={
+                "basket": basket.pk,
+                "action": action,
+                "side": side,
+                "mode": mode,
+                "amount": f"{quote.amount:f}",
+                "worst_cost": f"{worst_cost:f}",
+                "legs": len(legs),
+            },
+            request_id=request_id[:64],
+            at=now,
+        )
+    return quote
+
+
+def buyings_of(legs: Sequence[QuotedLeg]) -> list[Buying]:
+    """Return a quote's legs as the limits ask for them."""
+    return [Buying(leg.market_id, leg.account_id, leg.account, leg.title, leg.worst_cost) for leg in legs]
 
 
 def _stakes(legs: Sequence[QuotedLeg], sides: Sequence[HeldSide]) -> list[Stake]:

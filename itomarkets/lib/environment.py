@@ -1,5 +1,6 @@
 """Reads the environment; a value that cannot be meant is named, with what was expected."""
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,18 @@ class Environment(environ.Env):
         if not (text.isascii() and text.isdigit() and int(text) >= least):
             raise ImproperlyConfigured(f"{var} is {text!r}; expected a whole number of {least} or more.")
         return int(text)
+
+    def dollars(self, var: str, *, default: str) -> Decimal:
+        """Read an amount of money: 0 or more, in whole cents."""
+        text = str(self.ENVIRON.get(var, "")).strip() or default
+        try:
+            amount = Decimal(text)
+            fits = amount.is_finite() and amount >= 0 and amount == amount.quantize(Decimal("0.01"))
+        except InvalidOperation:
+            fits = False
+        if not fits:
+            raise ImproperlyConfigured(f"{var} is {text!r}; expected dollars such as {default} or 99.50.")
+        return amount
 
     def web_address(self, var: str, *, default: str) -> str:
         """Read the address of a server, without a slash at its end."""

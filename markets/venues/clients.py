@@ -15,8 +15,13 @@ def read_client(venue: Venue | str, *, transport: httpx.BaseTransport | None = N
     return kalshi_reads(transport=transport) if Venue(venue) is Venue.KALSHI else polymarket_reads(transport=transport)
 
 
-def kalshi_reads(*, transport: httpx.BaseTransport | None = None) -> KalshiReads:
-    """Return a Kalshi client; it signs what needs a signature when the settings hold a key."""
+def kalshi_reads(*, transport: httpx.BaseTransport | None = None, base_url: str = "") -> KalshiReads:
+    """Return a Kalshi client; it signs what needs a signature when the settings hold a key.
+
+    Another `base_url`, the demo exchange's, is read without that key, which is not of it.
+    """
+    if base_url and base_url != settings.KALSHI_URL:
+        return KalshiReads(_http(base_url, Venue.KALSHI, transport))
     pem = settings.KALSHI_PRIVATE_KEY
     try:
         private_key = load_private_key(pem) if pem and settings.KALSHI_KEY_ID else None

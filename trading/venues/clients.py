@@ -1,6 +1,6 @@
 """Open an account's client. The only place where sealed secrets are opened: workers call it, pages never do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from itomarkets.lib.venue_urls import LIVE_URLS, sandbox_urls
 from itomarkets.lib.venues import Venue, VenueAuthError
 from markets.models import Market
 from markets.venues.base import OrderBook
-from markets.venues.clients import read_client
+from markets.venues.clients import kalshi_reads, read_client
 from trading.credentials import CredentialUnreadable, open_sealed
 from trading.models import VenueAccount
 from trading.venues.base import OrderClient
@@ -20,6 +20,7 @@ from trading.venues.paper import PaperOrders
 
 Mode = VenueAccount.Mode
 Connect = Callable[[VenueAccount], OrderClient]
+BookReader = Callable[[Sequence[Market]], Mapping[int, OrderBook]]
 
 
 def fetch_books(markets: Sequence[Market]) -> dict[int, OrderBook]:
@@ -31,6 +32,18 @@ def fetch_books(markets: Sequence[Market]) -> dict[int, OrderBook]:
             with closing(read_client(venue)) as client:
                 books |= client.fetch_books(own)
     return books
+
+
+def book_reader(mode: str) -> BookReader:
+    """Return what reads the books of the exchanges that a mode trades on: the demo has books of its own."""
+    return _fetch_demo_books if mode == Mode.DEMO else fetch_books
+
+
+def _fetch_demo_books(markets: Sequence[Market]) -> dict[int, OrderBook]:
+    """Read Kalshi's books at its demo exchange; a market that it does not list has none."""
+    own = [market for market in markets if market.venue == Venue.KALSHI]
+    with closing(kalshi_reads(base_url=settings.KALSHI_DEMO_URL)) as client:
+        return client.fetch_books(own) if own else {}
 
 
 def urls_of(mode: str) -> dict[str, str]:

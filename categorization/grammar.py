@@ -16,7 +16,7 @@ _statement = re.compile(
     r"happens?|falls?|"
     r"rises?|meets?|up|down|cut|cuts|re-?launches|drop|ends?|lose|loses|fired|resigns?|arrested|"
     r"impeached|acquired?|"
-    r"repealed|stays?|depart|visit|deal|merger|recession|this year)\b"
+    r"repealed|stays?|depart|visit|deal|merger|recession|this year)\b|^new\b"
 )
 _number = r"[$€£]?-?\d[\d.,]*\s?(?:%|°|k|m|b|t|bn|million|billion|trillion|bps?)?(?:[fc]\b)?"
 _range = re.compile(
@@ -24,7 +24,7 @@ _range = re.compile(
 )
 _date_like = re.compile(
     r"\b\d{4}-\d{2}-\d{2}\S*|\b(?:19|20)\d\d\s?[-–/]\s?\d{2,4}\b|"
-    r"\b[a-z]{3,9}\.? \d{1,2}\s?[-–]\s?(?:[a-z]{3,9}\.? )?\d{1,2}\b|"
+    r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}\s?[-–]\s?(?:[a-z]{3,9}\.? )?\d{1,2}\b|"
     r"\b[a-z]{2}-\d{1,2}\b|\bvs\.?|\b\d+-(?:year|day|month|week|person|round|game|min|hour)s?\b|\bs&p 500\b"
 )
 _above = re.compile(
@@ -50,7 +50,7 @@ _falling = re.compile(
     r"depegged|worst|loses?)\b"
 )
 _negation = re.compile(
-    r"\b(?:no longer|not|never|without|fails? to|nobody|refuses? to|wont|isnt|doesnt|canceled|cancelled|avoids?|"
+    r"\b(?:no longer|not|never|without(?! borders)|fails? to|nobody|refuses? to|wont|isnt|doesnt|canceled|cancelled|avoids?|"
     r"nothing)\b|"
     r"\b(?:be|there be|is) no\b|^no (?!change)|\bnone\b"
 )

@@ -15,6 +15,9 @@ Verdict = tuple[int, str]
 
 _no_change = re.compile(r"\b(?:no change|unchanged|holds?|maintains?|hold steady|no decision|dissent\w*|keep rates)\b")
 _RATES = frozenset({"fed-policy-rate", "ecb-policy-rate", "boe-policy-rate", "boj-policy-rate", "other-central-banks"})
+# Numbers that are measured, not decided: "increase by 2.5%" names one bucket of a ladder.
+_MEASURED = frozenset({"us-cpi", "world-inflation", "us-gdp", "world-growth"})
+_by_a_figure = re.compile(r"\b(?:increase[sd]?|rises?|grows?|decrease[sd]?|falls?) by -?\d[\d.]*\s?%(?! or\b)")
 _first_dollar = re.compile(r"\b(?:eur|gbp|aud|nzd)/usd\b|\b(?:eur|gbp|aud|nzd)usd\b")
 _weak_labor = re.compile(r"\bunemploy\w*|\bu-?3\b|\bjobless\b|\binitial claims\b|\bue\b|\blayoffs?\b")
 _count = re.compile(r"\bwill \d+\b|\bhow many\b|\b\d+ times\b|\bexactly\b|— \d+$|: \d+$")
@@ -42,7 +45,7 @@ _not_decisive = re.compile(
     r"at least|under|over)\b|"
     r"\badvance\b|\brun for\b|\bcandidate\b|\bannounce\b|\bbe called\b|\bcoalition\b|\bpart of\b|"
     r"\bparticipat\w+|\brunoff\b|\bmatchup\b|"
-    r"\bturnout\b|\bhold (?:a|an)\b.*\belection\b|\bconfirmed\b|\bvote share\b|\bpercent\b|\bban\b|\bcap\b|"
+    r"\breceives? \d|\bturnout\b|\bhold (?:a|an)\b.*\belection\b|\bconfirmed\b|\bvote share\b|\bpercent\b|\bban\b|\bcap\b|"
     r"\bconstitution\b|\b#\d"
 )
 # Where nobody who governs stands again: the winner is no one's loss.
@@ -59,8 +62,13 @@ _calms = re.compile(
     r"\bends? (?:\w+ )?(?:war|conflict|blockade|sanctions|military|offensive|operations)\b|\bresume\w* (?:talks|"
     r"flights|relations|diplomacy)|\baid\b|\bdirect flights\b|"
     r"\bextend\w*|\breturns? to normal\b|\binspections?\b|\bhostages?\b|\bdismantle\w*|\bgives? up\b|"
-    r"\bexport relief\b|\bstops?\b|"
+    r"\bexport relief\b|\bstops?\b|\b(?:war|action|conflict|operations?|offensive|hostilities)\b.*\bends?\b|"
     r"\bhandover\b|\bends? enrichment\b|\bagrees?\b"
+)
+# Leaving talks or a treaty and breaking off relations is no step toward peace, whatever the verb.
+_breaks_off = re.compile(
+    r"\bsever\w*\b.*\b(?:relations|ties)\b|\b(?:withdraw\w*|leaves?|quits?|pulls? out|exits?)\b.*"
+    r"\b(?:negotiations|talks|treaty|npt|mou|deal|agreement|accords?)\b|\bexpel\w*\b.*\bambassador\b"
 )
 _meets = re.compile(
     r"\bmeets?\b|\bmeeting\b|\bvisits?\b|\bsummit\b|\bspeak\b|\btalk to\b|\btalks? with\b|\bcall\b|\battend\w*|"
@@ -108,6 +116,8 @@ def level(factor: str, line: str, reading: Reading) -> Verdict:
         why = "it rises" if value > 0 else "it falls"
     elif factor in _RATES and re.search(r"\b(?:cut|cuts|decrease[sd]?|lower)\b", line):
         value, why = -1, "a cut"
+    if value and why.startswith("it ") and factor in _MEASURED and _by_a_figure.search(line):
+        return 0, "One exact figure is neither."
     if not value and kind == "above":
         value, why = 1, "the ticker's strike is a threshold"
     if factor == "equity-volatility" and value <= 0 and not grammar.compares(line):
@@ -172,6 +182,8 @@ def happens(factor: str, line: str, reading: Reading) -> Verdict:
     """The event that `up` names happens (by a date), or does not; an exact day or count is neither."""
     if grammar.is_range(line):
         return 0, "A range is neither."
+    if re.search(r"\bwhere will\b|\blocation\b", line):
+        return 0, "A place is neither."
     if grammar.is_exact_day(line) and factor in ("ai-releases", "crypto-projects", "us-legislation"):
         return 0, "One exact day is neither."
     if _count.search(line) and not grammar.compares(line):
@@ -255,6 +267,12 @@ def escalation(factor: str, line: str, reading: Reading) -> Verdict:
     """War, strikes and sanctions are more; a deal, a truce or a withdrawal is less."""
     if grammar.is_range(line):
         return 0, "A range is neither."
+    if re.search(r"\bseen in public\b|\bphotograph\w*|\balive\b|\brename\w*", line):
+        return 0, "Neither war nor peace."
+    if re.search(r"\bstrikes? \d+ countries\b(?! or more)", line) and not grammar.compares(line):
+        return 0, "A count is neither."
+    if _breaks_off.search(line):
+        return (-1 if grammar.denies(line) else 1), "What kept the peace is broken off."
     calm = _calms.search(line)
     meets = _meets.search(line)
     if meets and not (calm and calm.group() not in ("talks", "talk", "diplomatic")):
@@ -322,6 +340,8 @@ def supply(factor: str, line: str, reading: Reading) -> Verdict:
 
 def investigations(factor: str, line: str, reading: Reading) -> Verdict:
     """Charges, convictions and removals count; names in papers and testimony do not."""
+    if re.search(r"\bcharges?\b.*\b(?:dropped|dismissed)\b|\bacquitted\b|\bexonerated\b|\bnot guilty\b", line):
+        return -1, "The charges fail."
     if re.search(
         r"\b(?:charg\w*|convict\w*|indict\w*|impeach\w*|arrest\w*|contempt|guilty|jail|prison|expel\w*|removed|"
         r"sentenced|foul play|liable|fraud|prosecut\w*|censure\w*)\b",
@@ -357,6 +377,8 @@ def appointments(factor: str, line: str, reading: Reading) -> Verdict:
         return 0, "A count or a vote is neither."
     if re.search(r"\bremain\w*|\bstill be\b|\bstay\w*", line):
         return -1, "The incumbent stays."
+    if re.search(r"\bnomin\w+\b.*\b(?:fails?|withdrawn|rejected|defeated)\b", line):
+        return -1, "The named person is not confirmed."
     return (-1, "It does not happen.") if grammar.denies(line) and "no longer" not in line else (1, "It happens.")
 
 
@@ -376,8 +398,12 @@ def adoption(factor: str, line: str, reading: Reading) -> Verdict:
 
 def taxes(factor: str, line: str, reading: Reading) -> Verdict:
     """Higher taxes are more; cuts and relief are less."""
+    if re.search(
+        r"\b(?:eliminat\w*|end|ends|repeal\w*|revoke\w*|clos\w+)\b.*\b(?:exempt\w*|credits?|loophole)\b", line
+    ):
+        return (-1 if grammar.denies(line) else 1), "A relief ends."
     cut = re.search(
-        r"\b(?:cuts?|decreas\w*|eliminat\w*|lower\w*|waive\w*|no tax|free|abolish\w*|exempt\w*|repeal\w*)\b|"
+        r"\b(?:cuts?|suspend\w*|decreas\w*|eliminat\w*|lower\w*|waive\w*|no tax|free|abolish\w*|exempt\w*|repeal\w*)\b|"
         r"\bend (?:the )?income tax",
         line,
     )

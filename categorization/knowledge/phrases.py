@@ -2,7 +2,8 @@
 
 `will ... say` : words in this order, `...` up to eight words between, `(a|b)` either, `#` a number.
 `@tag` the text holds a name of that tag (`@tag*2` two different ones), `!word` or `!@tag` it does not,
-`slug:nba` the market's slug begins so, `venue:kalshi` the market is from there.
+`^word` the text begins so, `slug:nba` the market's slug begins so, `venue:kalshi` the market is from there.
+A weight of 100 settles the question, whatever else the text touches.
 """
 
 import re
@@ -27,6 +28,10 @@ class Phrase:
     venue: str
 
 
+# A choice in brackets may hold names of several words.
+_piece = re.compile(r"\([^)]*\)|\S+")
+
+
 def _word_pattern(word: str) -> str:
     if "#" in word and not word.startswith("("):
         return r"[$€£#]?\d\S*" if word == "#" else re.escape(word).replace(r"\#", r"\d[\d.,]*")
@@ -43,7 +48,7 @@ def parse_phrase(factor: str, weight: float, text: str) -> Phrase:
     forbidden: list[str] = []
     ordered: list[str] = []
     slug = venue = ""
-    for word in text.split():
+    for word in _piece.findall(text):
         if word.startswith("@"):
             tag, _, count = word[1:].partition("*")
             tags.append((tag, int(count or 1)))
@@ -58,6 +63,9 @@ def parse_phrase(factor: str, weight: float, text: str) -> Phrase:
     if not ordered and not tags and not slug:
         raise ValueError(f"The phrase {text!r} of {factor} names no word, tag or slug; expected one at least.")
     pieces: list[str] = []
+    begins = bool(ordered) and ordered[0].startswith("^")
+    if begins:
+        ordered[0] = ordered[0][1:]
     for word in ordered:
         pieces.append(r"(?: [^ |]+){0,8}?" if word == "..." else " " + _word_pattern(word))
     literal = [w for w in ordered if w != "..." and "#" not in w and not w.endswith("*")]
@@ -66,8 +74,8 @@ def parse_phrase(factor: str, weight: float, text: str) -> Phrase:
     if plain:
         anchors = (max(plain, key=len),)
     elif literal:
-        anchors = tuple(literal[0][1:-1].split("|"))
-    pattern = re.compile("".join(pieces) + r"(?= )") if ordered else None
+        anchors = tuple(dict.fromkeys(choice.split()[0] for choice in literal[0][1:-1].split("|")))
+    pattern = re.compile("^" * begins + "".join(pieces) + r"(?= )") if ordered else None
     return Phrase(factor, weight, text, anchors, pattern, tuple(tags), tuple(forbidden), slug, venue)
 
 

@@ -6,6 +6,8 @@ from categorization.knowledge.phrases import phrase_book
 from categorization.stages.normalize import Text
 
 NAME = "rules"
+# Where a decisive phrase spoke (100 in the file), this share of every other factor's strength is left.
+BESIDE_DECISIVE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,10 @@ class RuleHits:
 
 
 def rules(text: Text) -> RuleHits:
-    """Match every phrase; a factor is as strong as its best phrase, a little more for each other one."""
+    """Match every phrase; a factor is as strong as its best phrase, a little more for each other one.
+
+    A phrase that settles the question by itself leaves little to what else the text touches.
+    """
     hits = phrase_book().find(text.words, text.tags, slug=text.slug, venue=text.venue)
     if not hits:
         return RuleHits({}, "No phrase fits.")
@@ -30,6 +35,8 @@ def rules(text: Text) -> RuleHits:
             best[phrase.factor] = phrase.weight
             shown[phrase.factor] = phrase.text
     weights = {factor: 1 - (1 - weight) * 0.75 ** min(rest[factor], 4) for factor, weight in best.items()}
+    if any(weight >= 1 for weight in best.values()):
+        weights = {name: weight if best[name] >= 1 else weight * BESIDE_DECISIVE for name, weight in weights.items()}
     order = sorted(weights, key=lambda factor: -weights[factor])[:2]
     says = "; ".join(f"“{shown[factor]}” is {factor}" for factor in order)
     return RuleHits(weights, says + ".")

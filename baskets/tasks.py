@@ -1,8 +1,11 @@
 """Background work: each task calls one core function, and a command of the same name does the same by hand."""
 
+from uuid import UUID
+
 from celery import shared_task
 
 from baskets.backfill import BackfillReport, backfill_history
+from baskets.backfill_runs import carry_out
 from baskets.models import Basket
 from baskets.snapshots import SnapshotReport, record_prices
 from itomarkets.lib import clock
@@ -20,8 +23,8 @@ def refresh_and_record() -> SnapshotReport:
 
 
 @shared_task(name="baskets.record_prices")
-def record_prices_task() -> None:
-    run_job("record_prices", refresh_and_record, lease_seconds=MINUTE_LEASE_SECONDS)
+def record_prices_task(run_id: int | None = None) -> None:
+    run_job("record_prices", refresh_and_record, lease_seconds=MINUTE_LEASE_SECONDS, run_id=run_id)
 
 
 @shared_task(name="baskets.backfill_basket")
@@ -30,3 +33,8 @@ def backfill_basket(basket_id: int, days: int) -> None:
         return backfill_history(baskets=Basket.objects.filter(pk=basket_id), days=days, now=clock.now())
 
     run_job(f"backfill_basket:{basket_id}", job, lease_seconds=BACKFILL_LEASE_SECONDS)
+
+
+@shared_task(name="baskets.run_backfill")
+def run_backfill(run_id: str) -> None:
+    run_job(f"backfill:{run_id}", lambda: carry_out(run_id=UUID(run_id)), lease_seconds=BACKFILL_LEASE_SECONDS)

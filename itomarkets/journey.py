@@ -16,7 +16,9 @@ from markets.sync import sync_markets
 Progress = Callable[[str], None]
 
 
-def sync_pipeline(*, full: bool, now: datetime, progress: Progress | None = None) -> JobRun:
+def sync_pipeline(
+    *, full: bool, now: datetime, progress: Progress | None = None, run_id: int | None = None
+) -> JobRun:
     """Run sync, categorization, and the mapping, overrides and expansion of baskets; one run at a time."""
 
     def steps() -> dict[str, Any]:
@@ -29,4 +31,4 @@ def sync_pipeline(*, full: bool, now: datetime, progress: Progress | None = None
             mapped = expand_baskets(now=now, progress=progress)
         return {"sync": asdict(synced), "categorization": asdict(categorized), "baskets": asdict(mapped)}
 
-    return run_job("sync_pipeline", steps, lease_seconds=3600)
+    return run_job("sync_pipeline", steps, lease_seconds=3600, run_id=run_id)

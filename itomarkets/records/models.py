@@ -11,6 +11,8 @@ class JobRun(models.Model):
     """One run of a background job, for the admin and the health page."""
 
     class Status(models.TextChoices):
+        # Asked for from outside; no worker has begun it yet.
+        QUEUED = "queued", "Queued"
         RUNNING = "running", "Running"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
@@ -27,6 +29,8 @@ class JobRun(models.Model):
         ordering = ["-id"]
         # Query: the newest run of each job, on the status page.
         indexes = [models.Index(fields=["name", "-started_at"], name="jobrun_name_started")]
+        # Two requests at once ask for one run.
+        constraints = [models.UniqueConstraint(fields=["name"], condition=Q(status="queued"), name="jobrun_queued_once")]
 
     def __str__(self) -> str:
         return f"{self.name} {self.started_at:%Y-%m-%d %H:%M:%S}"

@@ -30,7 +30,9 @@ class JobRun(models.Model):
         # Query: the newest run of each job, on the status page.
         indexes = [models.Index(fields=["name", "-started_at"], name="jobrun_name_started")]
         # Two requests at once ask for one run.
-        constraints = [models.UniqueConstraint(fields=["name"], condition=Q(status="queued"), name="jobrun_queued_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["name"], condition=Q(status="queued"), name="jobrun_queued_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.started_at:%Y-%m-%d %H:%M:%S}"

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from itomarkets.lib import clock
 
 from .ledger import Ledger
-from .model import POLYMARKET
+from .model import POLYMARKET, YES, ZERO
 from .store import Fill, Order, Store
 
 # Seconds after the match at which a trade is in a block, and final.
@@ -35,6 +36,21 @@ class Chain:
     def doom(self, trade_ids: Iterable[str], *, ends: str, at: datetime) -> None:
         """Decide how trades end, and when."""
         self._fates |= {trade_id: Fate(ends, at) for trade_id in trade_ids}
+
+    def unsettled(self, market_key: str, now: datetime, *, account_id: str = "", token: str = "") -> Decimal:
+        """Return what was bought of a market in matches whose fate is still open: it cannot be sold yet.
+
+        Without an account and a token: of everybody, and of both.
+        """
+        total = ZERO
+        for trade_id, fate in self._fates.items():
+            if now >= fate.at and (fate.ends != "FAILED" or fate.is_undone):
+                continue
+            for fill in self._store.rows(Fill, "trade_id = ? AND market_key = ?", [trade_id, market_key]):
+                buys = (fill.side == "buy") == (fill.token == YES)
+                if (not account_id and not token) or (buys and (fill.account_id, fill.token) == (account_id, token)):
+                    total += fill.size
+        return total
 
     def advance(self, now: datetime) -> None:
         """Give back cash and tokens of what has failed by now, once."""

@@ -260,14 +260,16 @@ class World(Books):
         return {shard: cash - reserved[shard] for shard, cash in shards.items()}
 
     def available_tokens(self, account_id: str, market: SandboxMarket, token: str) -> Decimal:
-        """Return the units of a Polymarket token that no resting order of the account promises away."""
+        """Return the units of a Polymarket token that are settled and that no resting order promises away."""
         position = self.ledger.position(account_id, market.venue, market.key, token)
         promised = (
             order.live
             for order in self._resting.get((market.venue, market.key), ())
             if order.account_id == account_id and order.token == token and not order.spends_cash
         )
-        return (position.quantity if position else ZERO) - sum(promised, ZERO)
+        held = position.quantity if position else ZERO
+        pending = self.chain.unsettled(market.key, self.clock(), account_id=account_id, token=token)
+        return held - pending - sum(promised, ZERO)
 
     # Time
 

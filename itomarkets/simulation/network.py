@@ -16,7 +16,7 @@ from itomarkets.simulation.machine import VirtualMachine
 
 KALSHI_ORDERS = "/trade-api/v2/portfolio/events/orders"
 POLYMARKET_ORDER = "/clob/order"
-CREATES = {KALSHI_ORDERS: "kalshi", POLYMARKET_ORDER: "polymarket"}
+CREATES = (KALSHI_ORDERS, f"{KALSHI_ORDERS}/batched", POLYMARKET_ORDER, f"{POLYMARKET_ORDER}s")
 FASTEST_SECONDS, SLOWEST_SECONDS = 0.005, 0.08
 
 

@@ -1,0 +1,196 @@
+"""Where one seed plays: its machine, exchanges, people, workers' messages, judges, and the log of what happened."""
+
+import random
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import OperationalError, connection
+from django.test import override_settings
+
+from accounts.models import User
+from baskets.models import Basket
+from itomarkets.lib import clock
+from itomarkets.lib.venue_urls import sandbox_urls
+from itomarkets.lib.venues import VenueError
+from itomarkets.records.jobs import release_all
+from itomarkets.sandbox.app import create_app
+from itomarkets.sandbox.engine import World
+from itomarkets.sandbox.faults import Fault
+from itomarkets.simulation import invariants
+from itomarkets.simulation.machine import VirtualMachine, running_on
+from itomarkets.simulation.network import Arrival, Network
+from itomarkets.simulation.process import Killed, Process
+from itomarkets.simulation.venue_invariants import Judges, chain_holds
+from itomarkets.simulation.weather import Weather, kind_of
+from itomarkets.simulation.world import MovingBooks, ledger_of, make_basket, make_people, mirror
+from trading import tasks
+from trading.accounts import connect_sandbox_accounts
+from trading.models import OrderEvent, VenueAccount
+
+URL = "http://127.0.0.1:8010"
+KEYS = ["s1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="]
+REVOKED = {
+    "kalshi": ("/trade-api/v2/portfolio/*",),
+    "polymarket": ("/clob/order*", "/clob/data/*", "/clob/balance-allowance"),
+}
+MOST_SKEW_SECONDS = 300
+
+
+class Breach(Exception):
+    """An invariant does not hold."""
+
+
+class Stage:
+    """One seed's small world. `say` takes a line of the log."""
+
+    def __init__(self, seed: int, say: Callable[[str], None]) -> None:
+        self.seed = seed
+        self.machine = VirtualMachine()
+        chance = self.chance_of("world")
+        self.skew = timedelta(seconds=chance.randint(-MOST_SKEW_SECONDS, MOST_SKEW_SECONDS))
+        if chance.random() < 0.7:
+            self.skew = timedelta(0)
+        self.feed = MovingBooks(chance)
+        self.world = World(self.feed, self._venue_now, None)
+        self.world.dedupe_forever = chance.random() < 0.5
+        self.app = create_app(self.world, ticking=False)
+        self.network = Network(self.app, self.machine, self.chance_of("network"), self._venue_now)
+        self.network.before, self.network.after = self.arriving, self.observed
+        self.network.refused = lambda venue: self.strike("F01 a connection refused")
+        self.process = Process(self.strike)
+        self.weather = Weather.drawn(self.chance_of("weather"))
+        self._clouds = self.chance_of("clouds")
+        budget = chance.choice([(10, 10), (4, 4), (2, 3)])
+        self.budgets = {"kalshi": budget, "polymarket": (40, 40)}
+        self.judges = Judges(self.world, self.budgets, depth=0)
+        self.people: list[User] = []
+        self.baskets: list[Basket] = []
+        self.broker: list[str] = []
+        self.faults: Counter[str] = Counter()
+        self.lines = 0
+        self._say = say
+
+    def chance_of(self, what: str) -> random.Random:
+        """Return a stream of chance of its own, so that more draws of one thing change no other."""
+        return random.Random(f"{self.seed} {what}")
+
+    def say(self, line: str) -> None:
+        self.lines += 1
+        self._say(f"{self.machine.now():%H:%M:%S.%f} {line}")
+
+    def strike(self, kind: str) -> None:
+        """Count a fault that was played."""
+        self.faults[kind] += 1
+
+    @contextmanager
+    def set_up(self) -> Iterator[None]:
+        """Live here: settings, machine, database watch and messages are this seed's until the block ends."""
+        urls = sandbox_urls(URL)
+        changed: dict[str, Any] = {
+            "VENUES": "sandbox", "SANDBOX_URL": URL, **urls, "CREDENTIAL_KEYS": KEYS, "SEND_THREADS": 1,
+            "KALSHI_KEY_ID": "", "KALSHI_PRIVATE_KEY": "", "WRITE_BUDGETS": {**settings.WRITE_BUDGETS, **self.budgets},
+        }  # fmt: skip
+        delay = tasks.run_trade.delay
+        with override_settings(**changed), running_on(self.machine, seed=self.seed, answer=self.network.answer):
+            tasks.run_trade.delay = self._send_message
+            try:
+                self.judges.depth = len(connection.savepoint_ids) + connection.in_atomic_block
+                mirror(clock.now())
+                self.people = make_people(self.chance_of("people").randint(1, 2))
+                for person in self.people:
+                    connect_sandbox_accounts(person, now=clock.now())
+                chance = self.chance_of("baskets")
+                self.baskets = [make_basket(self.people[0], number, chance) for number in range(1, 4)]
+                with self.process.connected():
+                    yield
+            finally:
+                tasks.run_trade.delay = delay
+                self.world.store.close()
+
+    def new_event(self, revoked: set[str]) -> None:
+        """Make the weather of the next event."""
+        self.app.plan = [
+            *(Fault("*", path, 0, "401_expired") for venue in sorted(revoked) for path in REVOKED[venue]),
+            *self.weather.plan(self._clouds),
+        ]
+        self.judges.new_event()
+
+    def arriving(self, arrival: Arrival) -> None:
+        """See a request that is about to reach an exchange."""
+        with self._judging():
+            self.judges.before(arrival)
+        self.process.before_send(arrival)
+
+    def observed(self, arrival: Arrival) -> None:
+        """See what became of a request, before its sender does."""
+        if arrival.fault:
+            self.strike(kind_of(arrival.fault))
+        self.say(
+            f"  {arrival.method} {arrival.path}{'?' if arrival.query else ''}{arrival.query} {arrival.body[:600]} "
+            f"-> {arrival.status or 'no answer'} {arrival.fault}".rstrip()
+        )
+        with self._judging():
+            self.judges.after(arrival)
+        self.process.after_send(arrival)
+
+    def guarded(self, event: Callable[[], str]) -> str:
+        """Play an event; a kill ends its process, and another worker starts."""
+        try:
+            return event()
+        except Killed:
+            return f"the process was killed; {self._restarted()}"
+        except (VenueError, DatabaseError) as error:
+            return f"failed: {type(error).__name__}: {error}"
+
+    def _restarted(self) -> str:
+        for _ in range(5):
+            self.process.restart()
+            try:
+                self.machine.sleep(2.0)
+                self.judges.restarted()
+                tasks_at_start()
+                return "a worker started again"
+            except Killed:
+                continue
+            except OperationalError as error:
+                return f"the next worker failed: {error}"
+        raise Breach("a worker was killed five times in a row at its start")
+
+    def check(self, *, at_rest: bool) -> None:
+        """Check every invariant on every account; raises Breach."""
+        with self._judging():
+            for person in self.people:
+                for account in VenueAccount.objects.filter(user=person).order_by("pk"):
+                    invariants.check_account(account, self.world, ledger_of(self.world, person), at_rest=at_rest)
+            chain_holds()
+
+    def unknowns_resolved(self) -> int:
+        left = OrderEvent.objects.filter(old_status="unknown").exclude(new_status="unknown")
+        return left.values("order").distinct().count()
+
+    @contextmanager
+    def _judging(self) -> Iterator[None]:
+        try:
+            yield
+        except AssertionError as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            raise Breach(f"{where.name}: {error}") from error
+
+    def _venue_now(self) -> datetime:
+        return self.machine.true_now() + self.skew
+
+    def _send_message(self, trade_id: str) -> None:
+        if not self.process.is_dead:
+            self.broker.append(trade_id)
+
+
+def tasks_at_start() -> None:
+    """Do what a worker does first where it is the only one: free what the dead one held, and ask the exchanges."""
+    release_all(now=clock.now())
+    tasks.reconcile.run(at_start=True)

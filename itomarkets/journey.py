@@ -16,9 +16,7 @@ from markets.sync import sync_markets
 Progress = Callable[[str], None]
 
 
-def sync_pipeline(
-    *, full: bool, now: datetime, progress: Progress | None = None, run_id: int | None = None
-) -> JobRun:
+def sync_pipeline(*, full: bool, now: datetime, progress: Progress | None = None, run_id: int | None = None) -> JobRun:
     """Run sync, categorization, and the mapping, overrides and expansion of baskets; one run at a time."""
 
     def steps() -> dict[str, Any]:

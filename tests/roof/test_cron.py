@@ -109,7 +109,7 @@ def test_a_run_whose_worker_died_does_not_stand_in_the_way(told: list[int]) -> N
 
 def test_a_run_that_no_worker_began_is_given_up_and_asked_for_anew(now: datetime, told: list[int]) -> None:
     lost, _ = ask_for_run("record_prices", now=now - timedelta(minutes=16))
-    clock.set_clock(clock.parse_clock(now.isoformat()))
+    clock.set_clock(clock.parse_clock(f"fixed:{now:%Y-%m-%dT%H:%M:%SZ}"))
     answer = post("/api/cron/record-prices").json()
     lost.refresh_from_db()
     assert (lost.status, lost.error) == (Status.FAILED, "No worker began it.")

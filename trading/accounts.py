@@ -15,7 +15,8 @@ from itomarkets.lib.venues import Venue, VenueAuthError, VenueProtocolError
 from itomarkets.records import audit
 from markets.models import Market
 from trading.credentials import seal
-from trading.models import CashEntry, VenueAccount
+from trading.ledger import open_ledger
+from trading.models import VenueAccount
 
 Kind, Mode = VenueAccount.Kind, VenueAccount.Mode
 NEEDED_SECRETS = {
@@ -134,15 +135,6 @@ def connect_account(
             at=now,
         )
     return account
-
-
-def open_ledger(*, account: VenueAccount, cash: Decimal, now: datetime) -> None:
-    """Write an account's opening balance, once."""
-    CashEntry.objects.get_or_create(
-        account=account,
-        reference="opening",
-        defaults={"kind": CashEntry.Kind.OPENING, "amount": cash, "at": now},
-    )
 
 
 def connect_sandbox_accounts(user: User, *, now: datetime, client: HttpClient | None = None) -> AccountSet:

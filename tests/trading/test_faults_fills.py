@@ -12,9 +12,9 @@ from itomarkets.simulation.invariants import assert_invariants
 from tests.trading.sandbox_world import TICKER, Exchange
 from tests.trading.test_faults_writes import GRACE_OVER, both_venues, leg, posts
 from tests.trading.test_sandbox_trading import PATHS, buy, held_basket, look, run
+from trading.ledger import ledger_cash
 from trading.models import Fill, Order, Position, Trade
 from trading.progress import trade_progress
-from trading.reconciliation import ledger_cash
 
 At = Callable[[datetime], datetime]
 FILLS = {"kalshi": "/trade-api/v2/portfolio/fills", "polymarket": "/clob/data/trades"}

@@ -15,11 +15,12 @@ from tests.factories import make_market, make_quote, make_user
 from tests.trading.venue import Books, make_basket, two_leg_basket
 from trading.accounts import paper_account
 from trading.execution import run_trade
+from trading.ledger import ledger_cash
 from trading.models import CashEntry, Position, Trade, VenueAccount
 from trading.placing import TradeRefused, confirm_trade
 from trading.portfolio import portfolio_of
 from trading.quoting import QuoteRefused, quote_basket
-from trading.reconciliation import ledger_cash, reconcile
+from trading.reconciliation import reconcile
 from trading.settlement import settle_positions
 
 D = Decimal

@@ -15,11 +15,11 @@ from tests.trading.venue import Books, FakeVenue, two_leg_basket
 from trading import placing
 from trading.accounts import paper_account
 from trading.execution import claim, run_trade
+from trading.ledger import ledger_cash
 from trading.models import CashEntry, Fill, Order, OrderEvent, Trade, TradingSwitch, VenueAccount
 from trading.placing import TradeRefused, confirm_trade
 from trading.positions import book_fills
 from trading.quoting import quote_basket
-from trading.reconciliation import ledger_cash
 from trading.switch import set_switch
 from trading.venues.base import SignedOrder, VenueFill
 

@@ -11,9 +11,10 @@ from tests.factories import make_user
 from tests.trading.test_execution import make_trade, run, statuses
 from tests.trading.venue import Books, FakeVenue
 from trading import reconciliation
+from trading.ledger import ledger_cash
 from trading.models import CashEntry, Fill, Order, OrderEvent, Position, Trade, TradingSwitch, VenueAccount
 from trading.positions import book_fills
-from trading.reconciliation import compare_account, ledger_cash, netted_cash, reconcile
+from trading.reconciliation import compare_account, reconcile
 from trading.venues.base import VenueFill
 
 D = Decimal
@@ -109,22 +110,6 @@ def test_ledger_and_venue_agree_to_the_last_digit_after_a_trade(trade: Trade, ve
     assert kalshi.differences == differences
     assert kalshi.cash == venue.money
     assert ledger_cash(kalshi) != kalshi.cash
-
-
-def test_pairs_that_kalshi_has_netted_are_cash_there_already(trade: Trade, venue: FakeVenue, now: datetime) -> None:
-    run(trade, venue, now)
-    account = VenueAccount.objects.get(kind="kalshi")
-    position = Position.objects.get(account=account)
-    Position.objects.create(
-        account=account,
-        basket=trade.basket,
-        market=position.market,
-        side="no",
-        count=D(3),
-        cost=D(1),
-        updated_at=now,
-    )
-    assert netted_cash(account, account.positions.all()) == D(3)
 
 
 def fill(count: str, *, name: str = "t1", price: str = "0.40", settlement: str = "confirmed") -> VenueFill:

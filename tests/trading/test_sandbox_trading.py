@@ -15,11 +15,12 @@ from tests.trading.sandbox_world import TICKER, Exchange
 from tests.trading.venue import make_basket
 from trading.accounts import connect_sandbox_accounts
 from trading.execution import run_trade
+from trading.ledger import ledger_cash
 from trading.models import Fill, Order, Position, Trade, VenueAccount
 from trading.placing import confirm_trade
 from trading.progress import trade_progress
 from trading.quoting import legs_of, quote_basket
-from trading.reconciliation import ReconcileReport, ledger_cash, reconcile
+from trading.reconciliation import ReconcileReport, reconcile
 from trading.settlement import settle_positions
 from trading.venues.clients import order_client
 

@@ -172,6 +172,8 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory" if MAIL_IS_SENT else "none"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Itô Markets <no-reply@localhost>")
 # Where no mail is sent, no address can be confirmed; a second factor must still be possible.
 MFA_ALLOW_UNVERIFIED_EMAIL = not MAIL_IS_SENT
+# How long a sign-in, a password or a second factor vouches for a step that can move real money.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = env.count("STEP_UP_SECONDS", default=300)
 MFA_TOTP_ISSUER = "Itô Markets"
 SESSION_COOKIE_AGE = int(timedelta(days=30).total_seconds())
 

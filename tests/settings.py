@@ -1,10 +1,12 @@
 """Settings for tests: production's code paths, fast hashing, no network, nothing left behind."""
 
+import base64
 import os
 import tempfile
 
 os.environ.setdefault("DEBUG", "0")
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "x" * 50)
+os.environ.setdefault("CREDENTIAL_KEYS", "tests:" + base64.b64encode(os.urandom(32)).decode())
 os.environ.setdefault("INSECURE_HTTP", "1")
 os.environ.setdefault("ITO_VAR", tempfile.mkdtemp(prefix="itomarkets-tests-"))
 

@@ -1,17 +1,22 @@
 from typing import Any
 
+from django import forms
+from django.conf import settings
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from accounts.models import User
+from accounts.people import person_of
 from itomarkets.lib import clock
 from itomarkets.lib.admin import ReadOnly
+from trading.limits import MONEY_LIMITS, dollars, lift_personal_limit, set_personal_limit
 from trading.models import (
     CashEntry,
     Fill,
     Order,
     OrderEvent,
+    PersonalLimit,
     Position,
     TicketQuote,
     Trade,
@@ -111,19 +116,83 @@ class VenueAccountAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(TradingSwitch)
 class TradingSwitchAdmin(admin.ModelAdmin):
-    """The kill switch. Leave the person empty for everybody; each change writes an audit line."""
+    """The kill switch. Leave person and venue empty for everybody; each change writes an audit line."""
 
-    list_display = ("__str__", "state", "reason", "changed_by", "changed_at")
-    fields = ("user", "state", "reason")
+    list_display = ("scope", "state", "reason", "changed_by", "changed_at")
+    list_filter = ("state", "venue")
+    list_select_related = ("user", "changed_by")
+    fields = ("user", "venue", "state", "reason")
     raw_id_fields = ("user",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: TradingSwitch | None = None) -> tuple[str, ...]:
-        return ("user",) if obj else ()
+        return ("user", "venue") if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def save_model(self, request: HttpRequest, obj: TradingSwitch, form: Any, change: bool) -> None:
         changed_by = request.user if isinstance(request.user, User) else None
-        switch = set_switch(user=obj.user, state=obj.state, reason=obj.reason, changed_by=changed_by, now=clock.now())
+        switch = set_switch(
+            user=obj.user,
+            venue=obj.venue,
+            state=obj.state,
+            reason=obj.reason,
+            changed_by=changed_by,
+            now=clock.now(),
+            request_id=getattr(request, "request_id", ""),
+        )
         obj.pk, obj.changed_at = switch.pk, switch.changed_at
+
+
+class PersonalLimitForm(forms.ModelForm):
+    """Which limit, and how low; the server's own is the highest that it can be."""
+
+    name = forms.ChoiceField(choices=[(limit.name, limit.title) for limit in MONEY_LIMITS], label="Limit")
+
+    class Meta:
+        model = PersonalLimit
+        fields = ("user", "name", "most", "reason")
+
+    def clean(self) -> dict[str, Any] | None:
+        given = super().clean()
+        name, most = self.cleaned_data.get("name"), self.cleaned_data.get("most")
+        if name is not None and most is not None and most > settings.TRADE_LIMITS[name]:
+            self.add_error(
+                "most",
+                f"Expected at most {dollars(settings.TRADE_LIMITS[name])}, the server's own limit; found "
+                f"{dollars(most)}. A person's limit can only be lower.",
+            )
+        return given
+
+
+@admin.register(PersonalLimit)
+class PersonalLimitAdmin(admin.ModelAdmin):
+    """Lower limits of one person. Each change writes an audit line."""
+
+    form = PersonalLimitForm
+    list_display = ("user", "name", "most", "reason", "changed_by", "changed_at")
+    list_filter = ("name",)
+    list_select_related = ("user", "changed_by")
+    raw_id_fields = ("user",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: PersonalLimit | None = None) -> tuple[str, ...]:
+        return ("user",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: PersonalLimit, form: Any, change: bool) -> None:
+        set_personal_limit(
+            user=obj.user,
+            name=obj.name,
+            most=obj.most,
+            reason=obj.reason,
+            changed_by=person_of(request),
+            now=clock.now(),
+            request_id=getattr(request, "request_id", ""),
+        )
+        obj.pk = PersonalLimit.objects.get(user=obj.user, name=obj.name).pk
+
+    def delete_model(self, request: HttpRequest, obj: PersonalLimit) -> None:
+        lift_personal_limit(limit=obj, changed_by=person_of(request), now=clock.now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[PersonalLimit]) -> None:
+        for limit in queryset:
+            self.delete_model(request, limit)

@@ -5,13 +5,13 @@ from typing import Any
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
-from trading.credentials import key_ring
+from trading.credentials import require_fit_keys
 
 
 def credential_keys_are_set(**_: Any) -> list[CheckMessage]:
-    """Name a missing or malformed CREDENTIAL_KEYS before the first account is connected."""
+    """Name a missing, malformed or guessable CREDENTIAL_KEYS before the first account is connected."""
     try:
-        key_ring()
+        require_fit_keys()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="trading.E001")]
     return []

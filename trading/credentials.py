@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -20,6 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from itomarkets.lib.secret_files import kept_secret
+from itomarkets.records import audit
 from trading.models import VenueAccount
 
 FORMAT = b"\x01"
@@ -27,6 +29,7 @@ NONCE_BYTES = 12
 KEY_BYTES = 32
 WRAPPED_BYTES = KEY_BYTES + 16
 EMBEDDED_VERSION = "local1"
+FEWEST_DIFFERENT_BYTES = 16
 
 
 class CredentialUnreadable(Exception):
@@ -70,6 +73,22 @@ def key_ring() -> KeyRing:
         # The file holds 48 random bytes in base64; the first 32 are the key.
         return KeyRing({EMBEDDED_VERSION: base64.urlsafe_b64decode(secret)[:KEY_BYTES]})
     return KeyRing(dict(_parse_keys(entries)))
+
+
+def require_fit_keys() -> None:
+    """Refuse to start on a server whose keys are missing, malformed, guessable, or the SECRET_KEY.
+
+    Raises ImproperlyConfigured. With DEBUG anything goes; the embedded default makes its own key.
+    """
+    if settings.DEBUG or (settings.EMBEDDED and not settings.CREDENTIAL_KEYS):
+        return
+    for version, key in key_ring().keys.items():
+        # A random key of 32 bytes has 30 different ones or so; an example out of a text has few.
+        if len(set(key)) < FEWEST_DIFFERENT_BYTES or key in settings.SECRET_KEY.encode():
+            raise ImproperlyConfigured(
+                f"Version {version!r} of CREDENTIAL_KEYS can be guessed, or is the SECRET_KEY. Make a random one of "
+                "its own and put it first; keep this one behind it until rotate_credential_keys has run."
+            )
 
 
 def _parse_keys(entries: Iterable[str]) -> Iterable[tuple[str, bytes]]:
@@ -156,12 +175,16 @@ class RotationReport:
     unreadable: int
 
 
-def rotate_all() -> RotationReport:
-    """Seal every account's secrets under the newest key, row by row: it can be stopped, and run again."""
+def rotate_all(*, now: datetime) -> RotationReport:
+    """Seal every account's secrets under the newest key, row by row: it can be stopped, and run again.
+
+    Each row is locked while it is sealed anew, with its audit line, so workers go on meanwhile.
+    """
     rotated = current = unreadable = 0
     for pk in list(VenueAccount.objects.exclude(sealed_credentials=None).values_list("pk", flat=True)):
         with transaction.atomic():
             account = VenueAccount.objects.select_for_update().get(pk=pk)
+            old = account.key_version
             try:
                 done = rotate(account)
             except CredentialUnreadable:
@@ -169,6 +192,13 @@ def rotate_all() -> RotationReport:
                 continue
             if done:
                 account.save(update_fields=["sealed_credentials", "key_version"])
+                audit.record(
+                    action="account.resealed",
+                    subject=f"account:{account.pk}",
+                    before={"key_version": old},
+                    after={"key_version": account.key_version},
+                    at=now,
+                )
         rotated += done
         current += not done
     return RotationReport(rotated=rotated, current=current, unreadable=unreadable)

@@ -1,34 +1,40 @@
-"""What was placed on an account elsewhere: listed for its owner, never adopted into a trade of ours."""
+"""What was placed on an account elsewhere: listed for its owner and counted as at risk, never adopted into a trade."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from itomarkets.lib.rounding import ZERO
+from itomarkets.lib.rounding import ZERO, quantize
+from itomarkets.lib.venues import Side
 from markets.models import Market
 from trading.models import Order, VenueAccount
-from trading.venues.base import ListedOrder, ListsOrders
+from trading.venues.base import ListedHolding, ListedOrder, ListsOrders
 
 # Resting orders are listed whatever their age; fills as far back as this, or as the account is connected.
 FILLS_LISTED = timedelta(days=7)
 MOST_LISTED = 100
+PRICE_PLACES = 6
+# Held contracts come first, then what may still buy more; what has filled is a part of what is held.
+STATUSES = ("held", "resting", "filled")
 
 
 def list_external(*, account: VenueAccount, client: ListsOrders, now: datetime) -> list[dict[str, Any]]:
-    """List the orders at the venue that are none of ours; stores and returns them, resting ones first.
+    """List the contracts and orders at the venue that are none of ours; stores and returns them, the held ones first.
 
     Call it when none of our orders is on its way: one whose answer is still out would look like another's.
     """
     since = max(account.created_at, now - FILLS_LISTED)
     others = _others(account, client.listed_since(since))
-    titles = _titles(account, {order.market_key for order in others})
+    holdings = client.holdings()
+    markets = _markets(account, {each.market_key for each in (*others, *holdings)})
     rows: dict[tuple[str, bool], dict[str, Any]] = {}
     for order in others:
         row = rows.setdefault(
             (order.venue_order_id, order.is_open),
             {
                 "order": order.venue_order_id,
-                "market": titles.get(order.market_key, order.market_key),
+                **_named(order.market_key, markets),
                 "side": order.side,
                 "price": str(order.price),
                 "status": "resting" if order.is_open else "filled",
@@ -36,10 +42,47 @@ def list_external(*, account: VenueAccount, client: ListsOrders, now: datetime) 
             },
         )
         row["count"] += order.count
-    listed = [{**row, "count": str(row["count"])} for row in rows.values()]
-    listed = sorted(listed, key=lambda row: row["status"] != "resting")[:MOST_LISTED]
+    held = _others_holdings(account, holdings, markets)
+    listed = [{**row, "count": str(row["count"])} for row in (*held, *rows.values())]
+    listed = sorted(listed, key=lambda row: STATUSES.index(row["status"]))[:MOST_LISTED]
     VenueAccount.objects.filter(pk=account.pk).update(external=listed)
     return listed
+
+
+def _others_holdings(
+    account: VenueAccount, holdings: Iterable[ListedHolding], markets: dict[str, Market]
+) -> list[dict[str, Any]]:
+    """Return what is held beyond our own positions, each at its share of what the venue says it cost.
+
+    Where a venue nets YES against NO, ours are netted first. Less than ours is no row: the comparison says it.
+    """
+    ours: dict[tuple[int, str], Decimal] = {}
+    for market_id, side, count in account.positions.filter(count__gt=0).values_list("market_id", "side", "count"):
+        ours[market_id, side] = ours.get((market_id, side), ZERO) + count
+    rows = []
+    for holding in holdings:
+        market = markets.get(holding.market_key)
+        own = ZERO if market is None else ours.get((market.pk, holding.side), ZERO)
+        if market is not None and account.kind == VenueAccount.Kind.KALSHI:
+            own -= ours.get((market.pk, Side(holding.side).opposite.value), ZERO)
+        extra = holding.count - max(own, ZERO)
+        if extra > 0:
+            rows.append(
+                {
+                    "order": "",
+                    **_named(holding.market_key, markets),
+                    "side": holding.side,
+                    "price": str(quantize(holding.cost / holding.count, PRICE_PLACES)),
+                    "status": "held",
+                    "count": extra,
+                }
+            )
+    return rows
+
+
+def _named(key: str, markets: dict[str, Market]) -> dict[str, Any]:
+    market = markets.get(key)
+    return {"market": market.question if market else key, "market_id": market.pk if market else None}
 
 
 def _others(account: VenueAccount, listed: Iterable[ListedOrder]) -> list[ListedOrder]:
@@ -49,7 +92,7 @@ def _others(account: VenueAccount, listed: Iterable[ListedOrder]) -> list[Listed
     return [order for order in listed if not {order.venue_order_id.lower(), order.client_id.lower()} & ours]
 
 
-def _titles(account: VenueAccount, keys: set[str]) -> dict[str, str]:
+def _markets(account: VenueAccount, keys: set[str]) -> dict[str, Market]:
     name = "native_id" if account.kind == VenueAccount.Kind.KALSHI else "condition_id"
     markets = Market.objects.filter(venue=account.kind, **{f"{name}__in": keys})
-    return {getattr(market, name): market.question for market in markets}
+    return {getattr(market, name): market for market in markets}

@@ -11,10 +11,12 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
 from accounts.models import User
 from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import Side
+from itomarkets.records import audit
 from markets.models import Market, Quote
 from markets.ticks import PriceGrid, count_step, minimum_count
 from trading.exposure import by_theme, lost_today, money_at_risk
@@ -124,6 +126,44 @@ def limits_of(user_id: int) -> dict[str, Any]:
         if name in limits:
             limits[name] = min(limits[name], most)
     return limits
+
+
+def set_personal_limit(
+    *, user: User, name: str, most: Decimal, reason: str, changed_by: User, now: datetime, request_id: str = ""
+) -> PersonalLimit:
+    """Set one of a person's limits, and record who did it. Raises ValueError for a name that is no such limit."""
+    if name not in {limit.name for limit in MONEY_LIMITS}:
+        raise ValueError(f"expected one of {', '.join(limit.name for limit in MONEY_LIMITS)}, found {name!r}")
+    with transaction.atomic():
+        old = PersonalLimit.objects.select_for_update(of=("self",)).filter(user=user, name=name).first()
+        limit, _ = PersonalLimit.objects.update_or_create(
+            user=user,
+            name=name,
+            defaults={"most": most, "reason": reason[:200], "changed_by": changed_by, "changed_at": now},
+        )
+        audit.record(
+            action="limit.personal",
+            subject=f"user:{user.pk}",
+            actor=changed_by,
+            before={} if old is None else {name: f"{old.most:f}"},
+            after={name: f"{most:f}", "reason": reason[:200]},
+            request_id=request_id,
+            at=now,
+        )
+    return limit
+
+
+def lift_personal_limit(*, limit: PersonalLimit, changed_by: User, now: datetime) -> None:
+    """Let the server's limit hold for a person again, and record who did it."""
+    with transaction.atomic():
+        audit.record(
+            action="limit.lifted",
+            subject=f"user:{limit.user_id}",
+            actor=changed_by,
+            before={limit.name: f"{limit.most:f}"},
+            at=now,
+        )
+        limit.delete()
 
 
 def limit_table(user: User) -> list[LimitRow]:
@@ -383,18 +423,42 @@ def send_deadline(order: Order) -> datetime:
     return since + timedelta(seconds=settings.TRADE_LIMITS["send_within_seconds"])
 
 
-def send_refusal(*, order: Order, now: datetime) -> str:
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the checks of orders in the moment of sending look at, read once for all orders of a trade."""
+
+    accounts: Mapping[int, VenueAccount]
+    markets: Mapping[int, Market]
+    limits: Limits
+    # Why nothing more is bought today.
+    loss: Denial | None
+
+
+def desk_of(orders: Sequence[Order], *, accounts: Mapping[int, VenueAccount], now: datetime) -> Desk:
+    """Read what orders of one trade are checked against; `accounts` are those that the caller has just read."""
+    trade = orders[0].trade
+    limits = limits_of(trade.user_id)
+    buys = any(order.action == TradeAction.BUY for order in orders)
+    return Desk(
+        accounts=accounts,
+        markets=Market.objects.select_related("quote").in_bulk({order.market_id for order in orders}),
+        limits=limits,
+        loss=loss_denial(user_id=trade.user_id, mode=trade.mode, limits=limits, now=now) if buys else None,
+    )
+
+
+def send_refusal(*, order: Order, now: datetime, desk: Desk | None = None) -> str:
     """Check an order once more in the moment of sending; empty when it may go.
 
     Exposure is not summed again: each confirmation was checked under the locks of the person's accounts,
-    and only a confirmation adds to it. A loss grows by itself.
+    and only a confirmation adds to it. A loss grows by itself. `desk` is for several orders of one trade.
     """
     if now > send_deadline(order):
         within = settings.TRADE_LIMITS["send_within_seconds"]
         return f"Too late: it was confirmed more than {within} seconds ago and its quote no longer holds."
-    account = VenueAccount.objects.get(pk=order.account_id)
-    market = Market.objects.select_related("quote").get(pk=order.market_id)
-    limits = limits_of(order.trade.user_id)
+    if desk is None:
+        desk = desk_of([order], accounts=VenueAccount.objects.in_bulk([order.account_id]), now=now)
+    account, market, limits = desk.accounts[order.account_id], desk.markets[order.market_id], desk.limits
     denial = (
         account_denial(account)
         or market_denial(market, now=now)
@@ -412,5 +476,5 @@ def send_refusal(*, order: Order, now: datetime) -> str:
             now=now,
         )
     if denial is None and order.action == TradeAction.BUY:
-        denial = loss_denial(user_id=order.trade.user_id, mode=order.trade.mode, limits=limits, now=now)
+        denial = desk.loss
     return str(denial or "")

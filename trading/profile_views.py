@@ -15,12 +15,15 @@ from accounts.forms import ProfileForm
 from accounts.models import ApiKey
 from accounts.people import person_of
 from itomarkets.lib import clock
+from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import VenueError
 from trading.account_views import ask_for_check
 from trading.accounts import AccountRefused, connect_sandbox_accounts
-from trading.limits import mode_denial
-from trading.models import VenueAccount
+from trading.exposure import external_risk
+from trading.limits import limit_table, mode_denial
+from trading.models import TradingSwitch, VenueAccount
 from trading.modes import ModeRefused, choose_mode
+from trading.switch import SwitchRefused, set_own_switch
 
 MODE_CHOICES = (
     ("paper", "Paper", "Fills against the real order books; nothing is sent."),
@@ -28,6 +31,11 @@ MODE_CHOICES = (
     ("demo", "Demo", "Kalshi's demo exchange, with play money."),
     ("live", "Live", "Real money at the real exchanges."),
 )
+OWN_SWITCH_WORDS = {
+    "active": "Trading goes on: new orders may go out again.",
+    "reducing": "From now on only sales go out. What stands at a venue stays, and cancels pass.",
+    "halted": "Your trading is stopped: no new order goes out, not even of a trade that is being sent. Cancels pass.",
+}
 
 
 @login_required
@@ -42,9 +50,14 @@ def profile(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Saved.")
         return redirect("profile")
     accounts = list(VenueAccount.objects.filter(user=user, is_enabled=True).order_by("mode", "kind"))
+    own_switch = TradingSwitch.objects.filter(user=user).first()
     context = {
         "form": form,
         "accounts": accounts,
+        "own_switch": own_switch,
+        "switched_by_staff": own_switch is not None and own_switch.state != "active" and own_switch.changed_by != user,
+        "limits": limit_table(user),
+        "external_risk": sum((external_risk(row) for account in accounts for row in account.external), ZERO),
         "talks_to_sandbox": settings.VENUES == "sandbox",
         "live_is_on": settings.LIVE_TRADING,
         "has_sandbox": any(account.mode == VenueAccount.Mode.SANDBOX for account in accounts),
@@ -82,6 +95,24 @@ def mode_switch(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
     else:
         messages.success(request, f"You are in {mode.upper()} now.")
+    return redirect("profile")
+
+
+@login_required
+@require_POST
+def own_switch(request: HttpRequest) -> HttpResponse:
+    """Stop one's own trading, or let it go on again."""
+    try:
+        switch = set_own_switch(
+            user=person_of(request),
+            state=request.POST.get("state", ""),
+            now=clock.now(),
+            request_id=getattr(request, "request_id", ""),
+        )
+    except SwitchRefused as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, OWN_SWITCH_WORDS[switch.state])
     return redirect("profile")
 
 

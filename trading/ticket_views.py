@@ -4,6 +4,7 @@ import logging
 from datetime import datetime
 from math import ceil
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -16,11 +17,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.people import person_of
+from accounts.stepup import MONEY_SCOPES, needs_step_up
 from baskets.models import Basket
 from baskets.reading import basket_detail as read_basket
 from baskets.reading import chart_series, visible_to
 from baskets.views import SPANS
 from itomarkets.lib import clock
+from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import VenueError
 from trading.deciding import ChoiceRefused, choose
 from trading.forms import ALLOCATIONS, POLICIES, POLICY_WORDS, SALE_WORDS, Ticket, TicketError, quote_id_of
@@ -35,6 +38,8 @@ log = logging.getLogger(__name__)
 QUICK_AMOUNTS = ("50", "100", "250", "1000")
 TABLE_ROWS = 60
 FIRST_SPAN = "1m"
+# Choices on a held trade after which orders go out.
+SENDING_CHOICES = ("continue", "resend")
 
 
 @require_safe
@@ -109,13 +114,26 @@ def _quote(request: HttpRequest, basket: Basket, ticket: Ticket, now: datetime, 
             allocation=ticket.allocation,
             action=action,
             now=now,
+            request_id=getattr(request, "request_id", ""),
         )
     except (TicketError, QuoteRefused) as error:
         return {"refused": str(error), "ticket": ticket}
     except VenueError as error:
         log.warning("quote of %s failed: %s", basket.slug, error)
         return {"refused": f"{error} Try again in a moment.", "ticket": ticket}
-    return quote_context(quote, ticket, now)
+    context = quote_context(quote, ticket, now)
+    if _asks_who(request, quote.mode):
+        context["who_url"] = _who_url(_way_back(quote))
+    return context
+
+
+def _asks_who(request: HttpRequest, mode: str) -> bool:
+    """Tell whether real money waits for a fresh sign-in, password or second factor."""
+    return mode == VenueAccount.Mode.LIVE and needs_step_up(request, scopes=MONEY_SCOPES)
+
+
+def _who_url(then: str) -> str:
+    return f"{reverse('account_reauthenticate')}?{urlencode({'next': then})}"
 
 
 def quote_context(quote: TicketQuote, ticket: Ticket, now: datetime) -> dict[str, Any]:
@@ -127,6 +145,7 @@ def quote_context(quote: TicketQuote, ticket: Ticket, now: datetime) -> dict[str
         "seconds_left": max(int((quote.expires_at - now).total_seconds()), 0),
         "idempotency_key": uuid4().hex,
         "send_seconds": ceil(time_to_send(_account_kinds(quote)).total_seconds()),
+        "most_lost": max(quote.worst_cost - quote.worst_payout, ZERO),
         "policy_says": SALE_WORDS if quote.action == "sell" else POLICY_WORDS[ticket.policy],
     }
 
@@ -141,6 +160,9 @@ def _account_kinds(quote: TicketQuote) -> list[str]:
 def trade_decide(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Take the owner's choice on a trade that waits for one."""
     trade = get_object_or_404(Trade, pk=pk, user=person_of(request))
+    if request.POST.get("choice") in SENDING_CHOICES and _asks_who(request, trade.mode):
+        messages.error(request, "This sends orders with real money: confirm who you are, then choose again.")
+        return redirect(_who_url(reverse("trade-detail", args=[trade.pk])))
     try:
         said = choose(
             user=person_of(request),
@@ -167,6 +189,11 @@ def trade_confirm(request: HttpRequest) -> HttpResponse:
     quote = TicketQuote.objects.filter(pk=quote_id, user=person_of(request)).select_related("basket").first()
     if quote is None:
         raise Http404
+    if _asks_who(request, quote.mode):
+        messages.error(
+            request, "Nothing was bought or sold. This is real money: confirm who you are, then ask for a fresh quote."
+        )
+        return redirect(_who_url(_way_back(quote)))
     try:
         trade = confirm_trade(
             user=person_of(request),
@@ -178,9 +205,12 @@ def trade_confirm(request: HttpRequest) -> HttpResponse:
         )
     except TradeRefused as error:
         messages.error(request, f"Nothing was bought or sold. {error}")
-        if quote.action == "sell":
-            return redirect("portfolio")
-        return redirect(
-            f"{reverse('basket-detail', args=[quote.basket.slug])}?side={quote.side}&amount={quote.amount:.2f}"
-        )
+        return redirect(_way_back(quote))
     return redirect("trade-detail", trade.pk)
+
+
+def _way_back(quote: TicketQuote) -> str:
+    """Return the page where a quote that was not confirmed is asked for anew."""
+    if quote.action == "sell":
+        return reverse("portfolio")
+    return f"{reverse('basket-detail', args=[quote.basket.slug])}?side={quote.side}&amount={quote.amount:.2f}"

@@ -15,6 +15,7 @@ urlpatterns = [
     path("portfolio/trades", views.trade_list, name="trade-list"),
     path("profile", profile_views.profile, name="profile"),
     path("profile/mode", profile_views.mode_switch, name="mode-switch"),
+    path("profile/trading", profile_views.own_switch, name="own-switch"),
     path("profile/sandbox", profile_views.sandbox_connect, name="sandbox-connect"),
     path("profile/accounts/<int:pk>/check", account_views.account_check, name="account-check"),
     path("profile/accounts/<int:pk>/disconnect", account_views.account_disconnect, name="account-disconnect"),

@@ -11,11 +11,20 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
 from accounts.models import User
+from itomarkets.records.models import AuditEntry
 from tests.factories import make_user
 from tests.trading.venue import KEYS
 from trading.accounts import AccountRefused, allowed_modes, connect_account
 from trading.checks import credential_keys_are_set
-from trading.credentials import CredentialUnreadable, Secrets, key_ring, open_sealed, rotate_all, seal
+from trading.credentials import (
+    CredentialUnreadable,
+    Secrets,
+    key_ring,
+    open_sealed,
+    require_fit_keys,
+    rotate_all,
+    seal,
+)
 from trading.models import VenueAccount
 
 CANARY = "canary-7f3a-never-print-me"
@@ -88,9 +97,11 @@ def test_a_missing_key_version_is_said_and_nothing_is_deleted(account: VenueAcco
     assert VenueAccount.objects.get(pk=account.pk).sealed_credentials
 
 
-def test_rotation_reseals_under_the_first_key_and_may_run_twice(account: VenueAccount, settings: Any) -> None:
+def test_rotation_reseals_under_the_first_key_and_may_run_twice(
+    account: VenueAccount, settings: Any, now: datetime
+) -> None:
     settings.CREDENTIAL_KEYS = ["new:" + key("n"), *KEYS]
-    first, second = rotate_all(), rotate_all()
+    first, second = rotate_all(now=now), rotate_all(now=now)
     assert (first.rotated, first.current) == (1, 0)
     assert (second.rotated, second.current) == (0, 1)
     settings.CREDENTIAL_KEYS = ["new:" + key("n")]
@@ -177,8 +188,33 @@ def test_a_test_key_reaches_paper_and_sandbox_only() -> None:
     assert allowed_modes("live") == {"paper", "sandbox", "demo", "live"}
 
 
-def test_the_deployment_check_names_missing_keys(settings: Any) -> None:
+def test_a_server_does_not_start_without_keys_nor_with_ones_that_can_be_guessed(settings: Any) -> None:
+    def refused(said: str) -> None:
+        with pytest.raises(ImproperlyConfigured, match=said) as caught:
+            require_fit_keys()
+        assert KEYS[0].partition(":")[2] not in str(caught.value)
+        assert [error.id for error in credential_keys_are_set()] == ["trading.E001"]
+
+    settings.EMBEDDED = False
+    settings.CREDENTIAL_KEYS = ["v1:" + base64.b64encode(os.urandom(32)).decode()]
+    require_fit_keys()
     assert credential_keys_are_set() == []
-    settings.CREDENTIAL_KEYS, settings.EMBEDDED = [], False
-    (error,) = credential_keys_are_set()
-    assert error.id == "trading.E001"
+    settings.CREDENTIAL_KEYS = [*settings.CREDENTIAL_KEYS, *KEYS]
+    refused("'t1' of CREDENTIAL_KEYS can be guessed")
+    settings.CREDENTIAL_KEYS = ["v1:" + base64.b64encode(b"abcdefghijklmnopqrstuvwxyz012345").decode()]
+    settings.SECRET_KEY = "abcdefghijklmnopqrstuvwxyz0123456789"
+    refused("is the SECRET_KEY")
+    settings.CREDENTIAL_KEYS = []
+    refused("CREDENTIAL_KEYS is not set")
+    settings.DEBUG = True
+    require_fit_keys()
+
+
+def test_each_row_that_is_sealed_anew_has_an_audit_line_without_a_secret(
+    account: VenueAccount, settings: Any, now: datetime
+) -> None:
+    settings.CREDENTIAL_KEYS = ["new:" + key("n"), *KEYS]
+    for _ in range(2):
+        rotate_all(now=now)
+    entry = AuditEntry.objects.get(action="account.resealed")
+    assert (entry.before, entry.after) == ({"key_version": "t1"}, {"key_version": "new"})

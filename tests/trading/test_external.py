@@ -10,9 +10,13 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from markets.models import Market
+from markets.sync import sync_markets
 from tests.trading.sandbox_world import TICKER, Exchange, point_settings_at, running_exchange
+from tests.trading.test_sandbox_trading import buy, held_basket, look, run
 from trading.accounts import connect_sandbox_accounts
-from trading.models import Order, VenueAccount
+from trading.exposure import money_at_risk
+from trading.models import Order, Position, VenueAccount
 from trading.reconciliation import compare_account
 from trading.venues.base import ListedOrder, ListsOrders
 from trading.venues.clients import order_client
@@ -47,12 +51,13 @@ def test_an_order_of_the_venues_own_site_is_listed_and_shown(
         connected.close()
     kalshi.refresh_from_db()
     assert [(row["status"], D(row["count"]), D(row["price"])) for row in kalshi.external] == [
+        ("held", D(5), D("0.41")),
         ("resting", D(5), D("0.3")),
         ("filled", D(5), D("0.41")),
     ]
     assert not Order.objects.exists()
     client.force_login(user)
-    assert "2 placed elsewhere" in client.get("/profile").content.decode()
+    assert "3 placed elsewhere" in client.get("/profile").content.decode()
 
 
 def test_polymarket_lists_through_its_own_client(account: tuple[Exchange, VenueAccount], now: datetime) -> None:
@@ -82,3 +87,46 @@ def test_of_a_polymarket_trade_only_the_wallets_own_part_is_listed(trader_side: 
     listed = _listed_fills(cast(Any, trade), wallet="0xabcd")
     assert [order.venue_order_id for order in listed] == orders
     assert not any(order.is_open for order in listed)
+
+
+@pytest.mark.parametrize("kind", ["kalshi", "polymarket"])
+def test_what_is_held_from_elsewhere_is_listed_with_its_cost_and_counts_as_at_risk(
+    account: tuple[Exchange, VenueAccount], client: Client, user: User, now: datetime, kind: str
+) -> None:
+    exchange, _ = account
+    sync_markets(venue=None, full=True, now=now)
+    own = VenueAccount.objects.get(kind=kind)
+    owner = exchange.world.accounts.by_name(f"user-{user.pk}")
+    market = exchange.feed.market(kind, {"kalshi": TICKER, "polymarket": "11"}[kind])
+    assert owner is not None
+    assert market is not None
+    token = {"kalshi": "net", "polymarket": "yes"}[kind]
+    exchange.world.place(owner.id, market, side="buy", price=D("0.41"), size=D(20), tif="ioc", token=token)
+    for _ in range(2):
+        connected = order_client(own, now=lambda: now)
+        assert isinstance(connected, ListsOrders)
+        compare_account(account=own, client=connected, now=now)
+        connected.close()
+    own.refresh_from_db()
+    held = [row for row in own.external if row["status"] == "held"]
+    assert [(row["side"], D(row["count"]), D(row["price"])) for row in held] == [("yes", D(20), D("0.41"))]
+    assert held[0]["market_id"] == Market.objects.get(venue=kind, title=market.title).pk
+    at_risk = money_at_risk(user_id=user.pk, mode="sandbox")
+    assert (at_risk.external, at_risk.by_account[own.pk]) == (D("8.20"), D("8.20"))
+    assert at_risk.by_market == {held[0]["market_id"]: D("8.20")}
+    assert not Order.objects.exists()
+    assert not Position.objects.exists()
+
+
+def test_contracts_of_our_own_are_not_taken_for_anothers(exchange: Exchange, user: User, now: datetime) -> None:
+    run(buy(user, held_basket(), now), now)
+    look(now)
+    assert [account.external for account in VenueAccount.objects.all()] == [[], []]
+    owner = exchange.world.accounts.by_name(f"user-{user.pk}")
+    market = exchange.feed.market("kalshi", TICKER)
+    assert owner is not None
+    assert market is not None
+    exchange.world.place(owner.id, market, side="buy", price=D("0.42"), size=D(3), tif="ioc")
+    look(now)
+    (row,) = [row for row in VenueAccount.objects.get(kind="kalshi").external if row["status"] == "held"]
+    assert D(row["count"]) == 3

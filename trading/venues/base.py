@@ -94,12 +94,26 @@ class ListedOrder:
     client_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ListedHolding:
+    """Contracts of one side of one market that the venue says the account holds, and what they cost."""
+
+    market_key: str
+    side: str
+    count: Decimal
+    cost: Decimal
+
+
 @runtime_checkable
 class ListsOrders(Protocol):
     """A client that can list all of its account's orders, not only ours."""
 
     def listed_since(self, since: datetime) -> list[ListedOrder]:
         """Return what rests now, and what has filled since, from complete listings."""
+        ...
+
+    def holdings(self) -> list[ListedHolding]:
+        """Return all that the account holds, from a complete listing."""
         ...
 
 

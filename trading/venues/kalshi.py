@@ -29,7 +29,16 @@ from itomarkets.lib.venues import (
 )
 from markets.models import Market
 from trading.models import Order, TradeAction
-from trading.venues.base import ListedOrder, Placement, Sighting, SignedOrder, SubmitResult, VenueFill, VenueOrder
+from trading.venues.base import (
+    ListedHolding,
+    ListedOrder,
+    Placement,
+    Sighting,
+    SignedOrder,
+    SubmitResult,
+    VenueFill,
+    VenueOrder,
+)
 
 CREATE_PATH = "/portfolio/events/orders"
 PAGE_SIZE = 200
@@ -225,6 +234,16 @@ class KalshiOrders:
         ]
         fills = self._pages("/portfolio/fills", {"min_ts": str(int(since.timestamp()))}, "fills")
         return [*resting, *(_listed(row, count="count_fp", is_open=False) for row in fills)]
+
+    def holdings(self) -> list[ListedHolding]:
+        """Return what the account holds of each market; YES and NO are netted there."""
+        held = []
+        for row in self._pages("/portfolio/positions", {"count_filter": "position"}, "market_positions"):
+            count, cost = _decimal(row, "position_fp"), _decimal(row, "market_exposure_dollars")
+            if count:
+                side = Side.YES if count > 0 else Side.NO
+                held.append(ListedHolding(str(row.get("ticker")), side.value, abs(count), cost))
+        return held
 
     def key_rights(self) -> KeyRights:
         """Read what this key may do. Raises VenueNotFound where the venue does not list it."""

@@ -50,7 +50,16 @@ from itomarkets.lib.venues import (
 from markets.fees import taker_fee
 from markets.models import Market
 from trading.models import Fill, Order, TradeAction
-from trading.venues.base import ListedOrder, Placement, Sighting, SignedOrder, SubmitResult, VenueFill, VenueOrder
+from trading.venues.base import (
+    ListedHolding,
+    ListedOrder,
+    Placement,
+    Sighting,
+    SignedOrder,
+    SubmitResult,
+    VenueFill,
+    VenueOrder,
+)
 
 CHAIN_ID = 137
 MILLIONTHS = 6
@@ -277,6 +286,20 @@ class PolymarketOrders:
                     raise VenueProtocolError("polymarket: the list of trades did not end.", venue=Venue.POLYMARKET)
                 listed += _listed_fills(trade, wallet=str(self._client.wallet))
         return listed
+
+    def holdings(self) -> list[ListedHolding]:
+        """Return what the wallet holds of each token, those of decided markets left out."""
+        held = []
+        with _translated("listing positions"):
+            found = self._client.list_positions(user=str(self._client.wallet), status="OPEN")
+            for number, row in enumerate(found.iter_items()):
+                if number >= LONGEST_LISTING:
+                    raise VenueProtocolError("polymarket: the list of positions did not end.", venue=Venue.POLYMARKET)
+                if row.current_size > 0:
+                    cost = row.current_size * row.avg_price
+                    side = Side.NO if row.outcome_index else Side.YES
+                    held.append(ListedHolding(row.condition_id, side.value, row.current_size, cost))
+        return held
 
     def allowances(self) -> dict[str, Decimal]:
         """Return what each exchange contract may take of the wallet's dollars."""

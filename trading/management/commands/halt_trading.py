@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
 from itomarkets.lib import clock
+from itomarkets.lib.venues import Venue
 from trading.models import TradingSwitch
 from trading.switch import set_switch
 
@@ -17,11 +18,16 @@ LONGEST_REASON = 200
 
 
 class Command(BaseCommand):
-    help = "Stop new orders for everybody, or one person: 'on' halts, 'reducing' allows sales only, 'off' lets go."
+    help = (
+        "Stop new orders for everybody, one exchange or one person: 'on' halts, 'reducing' allows sales only, 'off' "
+        "lets go. Cancels always pass."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("state", choices=sorted(STATES))
-        parser.add_argument("--user", help="username; everybody if left out")
+        scope = parser.add_mutually_exclusive_group()
+        scope.add_argument("--user", help="username; everybody if left out")
+        scope.add_argument("--venue", default="", choices=Venue.values, help="one exchange only")
         parser.add_argument("--reason", default="", help="shown to whom it stops")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,5 +41,12 @@ class Command(BaseCommand):
             user = User.objects.filter(username=options["user"]).first()
             if user is None:
                 raise CommandError(f"There is no user {options['user']!r}; nothing was changed.")
-        switch = set_switch(user=user, state=STATES[options["state"]], reason=reason, changed_by=None, now=clock.now())
+        switch = set_switch(
+            user=user,
+            venue=options["venue"],
+            state=STATES[options["state"]],
+            reason=reason,
+            changed_by=None,
+            now=clock.now(),
+        )
         self.stdout.write(f"{switch}.")

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
+from itomarkets.lib import clock
 from trading.credentials import key_ring, rotate_all
 
 
@@ -12,7 +13,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             version = key_ring().current
-            report = rotate_all()
+            report = rotate_all(now=clock.now())
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{report.rotated} accounts sealed with {version}, {report.current} were already.")

@@ -1,6 +1,5 @@
 """Which orders of a trade may go now, and when the rest waits for its owner: what the policies mean."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,26 +8,26 @@ from django.conf import settings
 
 from accounts.models import User
 from itomarkets.records import audit
+from trading.legs import asked_of, grouped
 from trading.models import Order, Trade
-from trading.states import AT_VENUE, FINAL, ForbiddenTransition
+from trading.states import AT_VENUE, ForbiddenTransition
+from trading.venue_state import closed_for
 
 Status, Hold, Policy = Order.Status, Trade.Hold, Trade.Policy
 HELD = "Not sent: an order before this one was not filled whole."
 
 
-def opening(orders: Iterable[Order], trade: Trade) -> list[Order]:
-    """Return the legs that were asked for, without those of the way back."""
-    return [order for order in orders if order.action == trade.action]
-
-
 def is_short(trade: Trade) -> bool:
-    """Tell whether a leg that was asked for has ended without its full count."""
-    return trade.orders.filter(action=trade.action, status__in=FINAL).exclude(status=Status.FILLED).exists()
+    """Tell whether a leg that was asked for has ended, after all its attempts, without its full count."""
+    asked = trade.orders.filter(action=trade.action).prefetch_related("fills")
+    return any(leg.is_short for leg in grouped(asked))
 
 
 def waits_for_choice(trade: Trade) -> bool:
     """Tell whether the unsent legs wait because one before them fell short, and nobody has said to go on."""
-    return trade.policy != Policy.BEST_EFFORT and trade.continued_at is None and is_short(trade)
+    if trade.policy == Policy.BEST_EFFORT or trade.continued_at is not None:
+        return False
+    return trade.hold == Hold.ASK or is_short(trade)
 
 
 def next_orders(trade: Trade) -> list[int]:
@@ -37,7 +36,7 @@ def next_orders(trade: Trade) -> list[int]:
     The way back goes as soon as it is planned. Best effort sends every leg; the other policies send
     the thinnest leg alone, and the rest once a leg has filled whole and none has fallen short.
     """
-    orders = list(trade.orders.order_by("-depth_share", "-reserved", "leg_no"))
+    orders = list(trade.orders.order_by("-depth_share", "-reserved", "leg_no").prefetch_related("fills"))
     planned = [order for order in orders if order.status == Status.PLANNED]
     back = [order.pk for order in planned if order.action != trade.action]
     if back:
@@ -48,16 +47,19 @@ def next_orders(trade: Trade) -> list[int]:
         return [order.pk for order in planned]
     if waits_for_choice(trade):
         return []
-    asked = opening(orders, trade)
-    if all(order.status == Status.PLANNED for order in asked):
+    asked = asked_of(grouped(orders), trade)
+    if all(leg.status == Status.PLANNED for leg in asked):
         return [order.pk for order in planned[:1]]
-    if any(order.status == Status.FILLED for order in asked):
+    if any(leg.is_whole for leg in asked):
         return [order.pk for order in planned]
     return []
 
 
 def hold_if_short(*, trade: Trade, now: datetime) -> bool:
-    """Hold a trade whose policy asks, once a leg fell short while others wait; stop one that waited too long."""
+    """Hold a trade whose policy asks, once others wait for a leg that fell short or a venue that takes no orders.
+
+    One that waited too long is stopped.
+    """
     if trade.policy != Policy.HOLD_AND_ASK:
         return False
     if trade.hold == Hold.ASK and trade.held_at is not None:
@@ -66,9 +68,10 @@ def hold_if_short(*, trade: Trade, now: datetime) -> bool:
             reason = f"Not sent: nobody chose within {longest // 60} minutes."
             stop(trade=trade, reason=reason, actor=None, now=now)
         return False
-    if trade.hold != Hold.NONE or not waits_for_choice(trade):
+    if trade.hold != Hold.NONE:
         return False
-    if not trade.orders.filter(status=Status.PLANNED).exists():
+    waiting = list(trade.orders.filter(status=Status.PLANNED).select_related("account", "market"))
+    if not waiting or not (waits_for_choice(trade) or closed_for(waiting, now=now)):
         return False
     return take_hold(trade=trade, hold=Hold.ASK, now=now)
 

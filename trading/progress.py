@@ -10,9 +10,9 @@ from django.db import transaction
 
 from itomarkets.lib.rounding import ZERO, quantize
 from itomarkets.records import audit
+from trading.legs import Leg, grouped
 from trading.models import Fill, Order, Trade, TradeAction
 from trading.positions import money_of
-from trading.states import FINAL
 
 Status = Order.Status
 # The words of the progress list.
@@ -33,7 +33,10 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class LegProgress:
-    """One order as the progress list shows it; `price` is the average of its fills, None before the first."""
+    """One leg as the progress list shows it, all its attempts together; `order_id` is the last one's.
+
+    `price` is the average of its fills, None before the first.
+    """
 
     leg_no: int
     order_id: int
@@ -55,6 +58,9 @@ class LegProgress:
     is_settling: bool
     # Sells again what a leg of this trade bought.
     is_way_back: bool = False
+    attempts: int = 1
+    # An attempt that was held for absent has filled beside another one.
+    is_doubled: bool = False
 
     @property
     def is_unknown(self) -> bool:
@@ -89,7 +95,7 @@ class TradeProgress:
 def trade_progress(trade: Trade) -> TradeProgress:
     """Compute how a trade stands. Three queries, whatever the number of legs."""
     orders = list(trade.orders.select_related("market", "market__event").prefetch_related("fills"))
-    legs = tuple(_leg(order, trade) for order in orders)
+    legs = tuple(_leg(leg, trade) for leg in grouped(orders))
     asked = tuple(leg for leg in legs if not leg.is_way_back)
     full = sum(leg.filled >= leg.count for leg in asked)
     is_final = all(leg.is_final for leg in legs) and not trade.is_held and not _owes_way_back(trade, asked)
@@ -132,33 +138,39 @@ def update_trade(*, trade_id: UUID, now: datetime) -> Trade:
     return trade
 
 
-def _leg(order: Order, trade: Trade) -> LegProgress:
-    fills = [fill for fill in order.fills.all() if fill.settlement != Fill.Settlement.FAILED]
-    filled = sum((fill.count for fill in fills), ZERO)
+def _leg(leg: Leg, trade: Trade) -> LegProgress:
+    order, fills, filled = leg.last, leg.fills, leg.filled
     cost = sum((money_of(fill.count, fill.price) for fill in fills), ZERO)
-    words = WORDS[Status(order.status)]
-    if order.status in (Status.CANCELED, Status.EXPIRED) and filled:
-        words = "Partly filled"
     return LegProgress(
-        leg_no=order.leg_no,
+        leg_no=leg.leg_no,
         order_id=order.pk,
         market_id=order.market_id,
         title=order.market.question,
         venue=order.market.venue,
         side=order.side,
-        count=order.count,
+        count=leg.count,
         limit_price=order.limit_price,
-        status=order.status,
-        words=words,
+        status=leg.status,
+        words=_words(leg),
         reason=order.reason,
         filled=filled,
         price=quantize(cost / filled, 6) if filled else None,
         cost=cost,
         fee=sum((fill.fee for fill in fills), ZERO),
-        is_final=order.status in FINAL,
+        is_final=leg.has_ended,
         is_settling=any(fill.settlement == Fill.Settlement.MATCHED for fill in fills),
-        is_way_back=order.action != trade.action,
+        is_way_back=leg.action != trade.action,
+        attempts=len(leg.attempts),
+        is_doubled=leg.is_doubled,
     )
+
+
+def _words(leg: Leg) -> str:
+    if leg.has_ended and leg.failed and not leg.is_whole:
+        return "Failed on chain, its money is back"
+    if leg.status in (Status.CANCELED, Status.EXPIRED, Status.NOT_PLACED, Status.DENIED) and leg.filled:
+        return "Partly filled"
+    return WORDS[Status(leg.status)]
 
 
 def _owes_way_back(trade: Trade, asked: Sequence[LegProgress]) -> bool:
@@ -179,6 +191,8 @@ def _status(trade: Trade, legs: Sequence[LegProgress], *, is_final: bool) -> str
     if not is_final:
         untouched = all(leg.status == Status.PLANNED for leg in legs)
         return Trade.Status.CONFIRMED if untouched else Trade.Status.EXECUTING
+    if any(leg.is_doubled for leg in legs):
+        return Trade.Status.NEEDS_ATTENTION
     if back:
         return Trade.Status.NEEDS_ATTENTION if _left(legs) else Trade.Status.UNWOUND
     if all(leg.filled >= leg.count for leg in asked):
@@ -205,6 +219,13 @@ def _sentence(trade: Trade, legs: Sequence[LegProgress], *, full: int, unknown: 
         if len(asked) < len(legs):
             return "Not every leg could be had, so what was bought is being sold again."
         return f"{sum(leg.is_final for leg in legs)} of {len(legs)} legs have ended."
+    doubled = [leg for leg in legs if leg.is_doubled]
+    if doubled:
+        more = sum((leg.filled - leg.count for leg in doubled), ZERO)
+        return (
+            f"The venue had an order that it did not list when it was asked, and the leg was sent again: "
+            f"{more.normalize():f} contracts more than you asked for were {verb}. They are yours; sell or keep them."
+        )
     if len(asked) < len(legs):
         left = _left(legs)
         if left:
@@ -226,6 +247,8 @@ def _held_sentence(trade: Trade, asked: Sequence[LegProgress], *, verb: str, ful
             "be lost without asking: choose below."
         )
     waiting = sum(leg.status == Status.PLANNED for leg in asked)
+    if not short:
+        return f"{waiting} of {len(asked)} legs wait unsent, as their venue takes no orders now: choose below."
     return (
         f"{short} of {len(asked)} legs ended without all that was asked for, so {waiting} "
         f"{'waits' if waiting == 1 else 'wait'} unsent: choose below."

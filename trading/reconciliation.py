@@ -14,11 +14,17 @@ from django.db.models import Q
 
 from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import VenueError, VenueNotFound
+from markets.models import Market
+from trading import attempts
 from trading.execution import apply_sighting, follow
 from trading.external import list_external
-from trading.models import Fill, Order, Position, Trade, VenueAccount
+from trading.holding import deny
+from trading.ledger import ledger_cash
+from trading.models import Fill, Order, OrderEvent, Position, Trade, VenueAccount
 from trading.progress import update_trade
+from trading.settlement import book_redemptions, claims_of
 from trading.states import AT_VENUE, ForbiddenTransition
+from trading.venue_state import ask_status
 from trading.venues.base import ListsOrders, OrderClient
 from trading.venues.clients import Connect, order_client
 from trading.venues.kalshi import KalshiOrders
@@ -28,6 +34,9 @@ logger = logging.getLogger(__name__)
 Status = Order.Status
 # A trade whose message was lost is taken up again after this long.
 LOST_AFTER = timedelta(seconds=5)
+# A venue's status is asked on each pass, whatever a trade has asked shortly before.
+BEAT = timedelta(seconds=5)
+TURNED_UP = "It turned up at the venue although the leg was sent again: both are booked."
 
 
 @dataclass(slots=True)
@@ -55,7 +64,8 @@ def reconcile(*, now: datetime, at_start: bool = False, connect: Connect | None 
     3. Orders that were proven absent are asked for a while longer.
     4. Balances and positions are compared.
 
-    Sends no order; cancels what rests. Safe to run twice, and beside a run of a trade.
+    An attempt that was held for absent and turns up is booked, canceled where it rests, and flagged where its
+    leg was sent again. Sends no order; cancels what rests. Safe to run twice, and beside a run of a trade.
     """
     connect = connect or partial(order_client, now=lambda: now)
     report = ReconcileReport()
@@ -68,6 +78,7 @@ def reconcile(*, now: datetime, at_start: bool = False, connect: Connect | None 
         touched |= {order.trade_id for order in orders}
         try:
             with closing(connect(account)) as client:
+                ask_status(account=account, client=client, now=now, lasts=BEAT)
                 for order in orders:
                     _look_up(order, client, now=now, report=report)
                 if not account.is_paper:
@@ -85,6 +96,7 @@ def reconcile(*, now: datetime, at_start: bool = False, connect: Connect | None 
         .order_by("created_at")
         .values_list("pk", flat=True)
     )
+    report.to_run += [trade_id for trade_id in attempts.trades_to_try_again(now) if trade_id not in report.to_run]
     return report
 
 
@@ -135,7 +147,9 @@ def _look_up(order: Order, client: OrderClient, *, now: datetime, report: Reconc
         sighting = client.look_up(order)
         if sighting.order is not None or sighting.fills:
             was_final = order.is_final
-            report.zombies += order.status == Status.NOT_PLACED
+            if order.status == Status.NOT_PLACED:
+                report.zombies += 1
+                _settle_with_later_attempts(order, now)
             ended = apply_sighting(order, sighting, now=now)
             if sighting.order is not None and sighting.order.is_open:
                 client.cancel(order)
@@ -156,6 +170,24 @@ def _look_up(order: Order, client: OrderClient, *, now: datetime, report: Reconc
         logger.error("order %s: %s", order.pk, error)
 
 
+def _settle_with_later_attempts(order: Order, now: datetime) -> None:
+    """An attempt that was held for absent is there: none after it goes out, and one that has is flagged."""
+    for later in order.trade.orders.filter(leg_no=order.leg_no, attempt_no__gt=order.attempt_no):
+        if later.status == Status.PLANNED and deny(later, attempts.TURNED_UP, now):
+            continue
+        if later.status == Status.DENIED or order.events.filter(reason=TURNED_UP).exists():
+            continue
+        logger.error("order %s: %s", order.pk, TURNED_UP)
+        OrderEvent.objects.create(
+            order=order,
+            at=now,
+            old_status=order.status,
+            new_status=order.status,
+            reason=TURNED_UP,
+            evidence={"later_attempt": str(later.client_id), "status": later.status},
+        )
+
+
 def _grace_is_over(order: Order, now: datetime) -> bool:
     if order.account.is_paper:
         return True
@@ -171,9 +203,11 @@ def compare_account(*, account: VenueAccount, client: OrderClient, now: datetime
         return []
     positions = list(account.positions.filter(count__gt=0).select_related("market"))
     markets = {position.market_id: position.market for position in positions}
-    told_cash, told = client.cash(), client.net_counts(list(markets.values()))
+    claimed = Market.objects.filter(pk__in=[market_id for _, market_id in claims_of([account])])
+    told_cash, told = client.cash(), client.net_counts([*markets.values(), *claimed])
+    book_redemptions(account=account, told_cash=told_cash, told=told, now=now)
     differences = []
-    expected = ledger_cash(account) + netted_cash(account, positions)
+    expected = ledger_cash(account)
     if told_cash != expected:
         differences.append(f"{account}: the venue says {told_cash} of cash, the ledger says {expected}.")
     for market_id, market in markets.items():
@@ -191,22 +225,6 @@ def compare_account(*, account: VenueAccount, client: OrderClient, now: datetime
     if isinstance(client, ListsOrders):
         list_external(account=account, client=client, now=now)
     return differences
-
-
-def ledger_cash(account: VenueAccount) -> Decimal:
-    """Return the sum of an account's ledger."""
-    return sum(account.cash_entries.values_list("amount", flat=True), ZERO)
-
-
-def netted_cash(account: VenueAccount, positions: Iterable[Position]) -> Decimal:
-    """Return what a venue that nets YES against NO has paid out already: a dollar a pair."""
-    if account.kind != VenueAccount.Kind.KALSHI:
-        return ZERO
-    held: dict[int, dict[str, Decimal]] = {}
-    for position in positions:
-        sides = held.setdefault(position.market_id, {"yes": ZERO, "no": ZERO})
-        sides[position.side] += position.count
-    return sum((min(sides.values()) for sides in held.values()), ZERO)
 
 
 def net_count(positions: Iterable[Position], market_id: int) -> Decimal:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,12 +16,14 @@ from itomarkets.lib.venues import VenueError
 from itomarkets.records import audit
 from markets.models import Market
 from markets.venues.base import OrderBook
-from trading.holding import HELD, deny_planned, has_live, is_short, opening, take_hold
+from trading.holding import HELD, deny_planned, has_live, is_short, take_hold
+from trading.legs import Leg, asked_of, legs_of_trade
 from trading.models import Fill, Order, Position, Trade, TradeAction, VenueAccount
 from trading.planning import MONEY_PLACES, client_id, quoted
 from trading.positions import money_of
 from trading.quoting import leg_input
-from trading.sides import HeldSide, being_sold
+from trading.sides import HeldSide, free_to_sell
+from trading.venue_state import closed_for
 
 logger = logging.getLogger(__name__)
 
@@ -92,16 +94,13 @@ def price_way_back(*, trade: Trade, read_books: BookReader, now: datetime) -> Wa
 
     Raises VenueError where the books cannot be read.
     """
-    filled = [
-        (order, count)
-        for order in opening(trade.orders.select_related("market", "market__event", "account"), trade)
-        if (count := order.filled_count()) > 0
-    ]
-    books = read_books([order.market for order, _ in filled])
+    filled = [leg for leg in asked_of(legs_of_trade(trade), trade) if leg.filled > 0]
+    books = read_books([leg.last.market for leg in filled])
     legs: list[BackLeg] = []
     notes: list[str] = []
     missing = ZERO
-    for order, count in filled:
+    for bought in filled:
+        order, count = bought.last, bought.filled
         held = min(count, free_count(order, trade))
         leg = leg_input(
             HeldSide(order.market, order.side, ZERO, ZERO, order.account, held=held),
@@ -124,36 +123,43 @@ def price_way_back(*, trade: Trade, read_books: BookReader, now: datetime) -> Wa
                 limit=limit,
                 brings=walked.cost - walked.fee,
                 least=least,
-                paid=quantize(paid_for(order) * sold / count, MONEY_PLACES),
+                paid=quantize(paid_for(bought) * sold / count, MONEY_PLACES),
             )
         )
     return WayBack(tuple(legs), missing, tuple(note.removeprefix("Left out: ") for note in notes))
 
 
-def paid_for(order: Order) -> Decimal:
-    """Return what an order's fills cost, fees included; those that failed on chain cost nothing."""
-    fills = order.fills.exclude(settlement=Fill.Settlement.FAILED)
-    return sum((money_of(fill.count, fill.price) + fill.fee for fill in fills), ZERO)
+def paid_for(leg: Leg) -> Decimal:
+    """Return what a leg's fills cost, fees included; those that failed on chain cost nothing."""
+    return sum((money_of(fill.count, fill.price) + fill.fee for fill in leg.fills), ZERO)
 
 
 def free_count(order: Order, trade: Trade) -> Decimal:
-    """Return the contracts of a leg's position that are held and not being sold already."""
+    """Return the contracts of a leg's position that are held, settled, and not being sold already."""
     position = Position.objects.filter(
         account_id=order.account_id, basket_id=trade.basket_id, market_id=order.market_id, side=order.side
     ).first()
-    return position.count - being_sold(position) if position else ZERO
+    return free_to_sell(position) if position else ZERO
 
 
 def unwind_if_short(*, trade: Trade, read_books: BookReader, now: datetime) -> bool:
     """Price and, within the loss cap, plan the way back of a trade that ended short. True when orders were planned.
 
-    Waits while anything stands at a venue or is unknown. Past the cap, or where part of it finds no
-    buyer, the trade is held with its price for the owner to choose. A way back has none of its own.
+    Waits while anything stands at a venue, is unknown, or is matched and not settled on chain. Past the
+    cap, where part of it finds no buyer, or at a venue that takes no orders now, the trade is held with
+    its price for the owner to choose. A way back has none of its own.
     """
     if trade.policy != Trade.Policy.ALL_OR_UNWIND or trade.hold != Hold.NONE or not is_short(trade):
         return False
     deny_planned(trade=trade, reason=HELD, now=now)
     if has_live(trade) or not Fill.objects.filter(order__trade=trade).exists():
+        return False
+    legs = [leg for leg in asked_of(legs_of_trade(trade), trade) if leg.filled > 0]
+    if is_settling(legs, now=now):
+        return False
+    closed = closed_for([leg.last for leg in legs], now=now)
+    if closed:
+        take_hold(trade=trade, hold=Hold.UNWIND, now=now, way_back={"notes": closed})
         return False
     try:
         way = price_way_back(trade=trade, read_books=read_books, now=now)
@@ -165,6 +171,12 @@ def unwind_if_short(*, trade: Trade, read_books: BookReader, now: datetime) -> b
         take_hold(trade=trade, hold=Hold.UNWIND, now=now, way_back=way.to_json(now=now))
         return False
     return plan_way_back(trade=trade, way=way, expected=Hold.NONE, actor=None, now=now)
+
+
+def is_settling(legs: Sequence[Leg], *, now: datetime) -> bool:
+    """Tell whether a purchase is matched and may still settle on chain: until then its venue sells none of it."""
+    since = now - timedelta(seconds=settings.RECONCILIATION["settling_seconds"])
+    return any(fill.settlement == Fill.Settlement.MATCHED and fill.at > since for leg in legs for fill in leg.fills)
 
 
 def plan_way_back(

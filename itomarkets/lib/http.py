@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any
@@ -130,6 +130,11 @@ class HttpClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def host(self) -> str:
+        """Return the host and port."""
+        return self._base.netloc.decode()
+
     def path_of(self, path: str) -> str:
         """Return the path from the host's root, as request signatures need it."""
         return f"{self._base.path.rstrip('/')}{path}"
@@ -168,21 +173,27 @@ class HttpClient:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         retries: int = 0,
+        accepts: Collection[int] = (),
+        is_limited: bool = True,
     ) -> httpx.Response:
-        """Send a request and return the answer if it is a 2xx; raise what it means otherwise.
+        """Send a request and return the answer if it is a 2xx, or a status that `accepts` names; raise otherwise.
 
         Only VenueUnavailable and VenueRateLimited are tried again, `retries` times, with jittered
-        pauses that double; leave `retries` at 0 for anything that is not a read.
+        pauses that double; leave `retries` at 0 for anything that is not a read. With `is_limited`
+        false it goes at once, and a 429 slows nobody else: the caller keeps a budget of its own.
         """
         attempt = 0
         while True:
             try:
-                return self._send(method, path, params=params, content=content, headers=headers)
+                if is_limited:
+                    self._limiter.wait()
+                return self._send(method, path, params=params, content=content, headers=headers, accepts=accepts)
             except (VenueUnavailable, VenueRateLimited) as error:
                 wait = _backoff(attempt)
                 if isinstance(error, VenueRateLimited):
                     wait = max(wait, error.retry_after or 0.0)
-                    self._limiter.pause(min(wait, LONGEST_WAIT_SECONDS))
+                    if is_limited:
+                        self._limiter.pause(min(wait, LONGEST_WAIT_SECONDS))
                 if attempt >= retries or wait > LONGEST_WAIT_SECONDS:
                     raise
                 attempt += 1
@@ -196,8 +207,8 @@ class HttpClient:
         params: Mapping[str, Any] | None,
         content: bytes | None,
         headers: Mapping[str, str] | None,
+        accepts: Collection[int],
     ) -> httpx.Response:
-        self._limiter.wait()
         url = f"{self._base}{path}"
         try:
             response = self._client.request(
@@ -212,7 +223,7 @@ class HttpClient:
                 f"{self.venue}: {method} {path} was sent, but no whole answer came: {_reason(error)}.",
                 venue=self.venue,
             ) from error
-        if response.is_success:
+        if response.is_success or response.status_code in accepts:
             return response
         raise self._refusal(method, path, response)
 

@@ -140,11 +140,11 @@ def test_an_unknown_submit_is_not_resent(trade: Trade, venue: FakeVenue, now: da
     assert progress.reserved > 0
 
 
-def test_what_provably_never_left_is_not_placed_and_not_resent(trade: Trade, venue: FakeVenue, now: datetime) -> None:
+def test_what_provably_never_left_is_tried_once_more_and_no_more(trade: Trade, venue: FakeVenue, now: datetime) -> None:
     venue.faults = {1: "unsent"}
     run(trade, venue, now)
     run(trade, venue, now)
-    assert statuses(trade) == ["not_placed", "filled"]
+    assert statuses(trade) == ["not_placed", "not_placed", "filled"]
     assert len(venue.posts) == 1
 
 

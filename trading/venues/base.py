@@ -71,6 +71,17 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class ModeNotice:
+    """What a venue said of itself: its mode, for how long or until when, and which shards it is about (none: all)."""
+
+    mode: str
+    seconds: float | None = None
+    until: datetime | None = None
+    shards: tuple[int, ...] = ()
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SubmitResult:
     """How one submit ended. A client that already knows the fills gives its sighting along."""
 
@@ -79,6 +90,10 @@ class SubmitResult:
     venue_order_id: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)
     sighting: Sighting | None = None
+    # The venue said too many requests; how long it asks us to wait, 0 where it names no time.
+    retry_after: float | None = None
+    # What a refusal told of the venue itself.
+    notice: ModeNotice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,33 @@ class ListsOrders(Protocol):
 
     def holdings(self) -> list[ListedHolding]:
         """Return all that the account holds, from a complete listing."""
+        ...
+
+
+@runtime_checkable
+class TellsStatus(Protocol):
+    """A client whose venue tells whether it takes orders."""
+
+    def status(self) -> ModeNotice:
+        """Return what the venue takes now."""
+        ...
+
+
+@runtime_checkable
+class SubmitsMany(Protocol):
+    """A client whose venue takes several orders in one request."""
+
+    @property
+    def most_at_once(self) -> int:
+        """The most orders that one request may hold."""
+        ...
+
+    def submit_many(self, signed: Sequence[tuple[Order, SignedOrder]]) -> dict[int, SubmitResult]:
+        """Send exactly once, all in one request; gives each order's own result, by Order.pk.
+
+        Results are found by the orders' own ids, never by their place. What the answer does not name
+        is unknown. Never raises for what the venue or the network did.
+        """
         ...
 
 

@@ -80,4 +80,4 @@ def order_client(account: VenueAccount, *, now: Callable[[], datetime]) -> Order
     hosts = Hosts(
         clob=urls["POLYMARKET_CLOB_URL"], gamma=urls["POLYMARKET_GAMMA_URL"], data=urls["POLYMARKET_DATA_URL"]
     )
-    return PolymarketOrders(secrets=secrets, hosts=hosts)
+    return PolymarketOrders(secrets=secrets, hosts=hosts, now=now)

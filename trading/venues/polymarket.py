@@ -8,18 +8,23 @@ Never the SDK's place_*: those may send approvals on chain.
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 from polymarket import environments
+from polymarket._internal.actions.orders import orders as sdk_orders
 from polymarket._internal.wallet import signature_type_for, try_classify_wallet_type
+from polymarket.clients import secure as sdk_secure
+from polymarket.clients._transport import SyncTransport
 from polymarket.clients.secure import SecureClient
 from polymarket.errors import (
     InsufficientLiquidityError,
@@ -33,8 +38,10 @@ from polymarket.errors import (
 )
 from polymarket.models import ApiKeyCreds
 from polymarket.models.clob.account import ClobTrade
+from polymarket.models.clob.order_response import AcceptedOrder, OrderResponse, RejectedOrder
 from polymarket.models.clob.orders import SignedOrder as SdkOrder
 
+from itomarkets.lib import clock
 from itomarkets.lib.rounding import ZERO, quantize
 from itomarkets.lib.venues import (
     Side,
@@ -49,10 +56,11 @@ from itomarkets.lib.venues import (
 )
 from markets.fees import taker_fee
 from markets.models import Market
-from trading.models import Fill, Order, TradeAction
+from trading.models import Fill, Order, TradeAction, VenueState
 from trading.venues.base import (
     ListedHolding,
     ListedOrder,
+    ModeNotice,
     Placement,
     Sighting,
     SignedOrder,
@@ -60,13 +68,30 @@ from trading.venues.base import (
     VenueFill,
     VenueOrder,
 )
+from trading.venues.venue_time import VenueTime, time_of
 
+logger = logging.getLogger(__name__)
+
+# So long the order book's time, once told, goes on by the stopwatch before it is asked again.
+TIME_LASTS_SECONDS = 600.0
+T = TypeVar("T")
 CHAIN_ID = 137
+MOST_IN_BATCH = 15
 MILLIONTHS = 6
 LISTING_MARGIN = timedelta(minutes=2)
 LONGEST_LISTING = 10_000
 # What a re-sent order is told: it exists, so its fate must be read.
 DUPLICATED = "duplicated"
+SERVICE_UNAVAILABLE = 503
+# "Trading is currently disabled": neither orders nor cancels. It has no code.
+DISABLED = "currently disabled"
+# What the SDK calls the modes that it knows.
+RESTRICTIONS = {
+    "restarting": VenueState.Mode.RESTARTING,
+    "cancel_only": VenueState.Mode.CANCEL_ONLY,
+    "post_only": VenueState.Mode.POST_ONLY,
+}
+SAID_LENGTH = 200
 # The code of the error about a wallet that is not the key's.
 FOREIGN_WALLET = "foreign_wallet"
 ENDED_STATUSES = {
@@ -135,15 +160,149 @@ def order_hash(order: SdkOrder, *, exchange: str) -> str:
     return "0x" + keccak(b"\x19\x01" + message.header + message.body).hex()
 
 
+def mode_notice(error: RequestRejectedError) -> ModeNotice | None:
+    """Return the mode that a refusal names; None where it names none: a bare 503 proves nothing.
+
+    425 and the bodies that name a mode are documented as refusals (docs.polymarket.com, August 2026).
+    """
+    mode = RESTRICTIONS.get(error.restriction or "")
+    if mode is None and error.status == SERVICE_UNAVAILABLE and DISABLED in str(error).lower():
+        mode = VenueState.Mode.DISABLED
+    if mode is None:
+        return None
+    evidence = {"status": error.status, "code": error.code, "said": str(error)[:SAID_LENGTH]}
+    return ModeNotice(mode, seconds=error.retry_after, evidence=evidence)
+
+
+def batch_results(replies: Sequence[OrderResponse], hashes: Mapping[int, str]) -> dict[int, SubmitResult]:
+    """Return each order's result, by Order.pk, from the replies to a batch; `hashes` are the orders' ids.
+
+    An accepted order is named by its hash; a refused one is not. So the orders that nothing names were
+    refused only where every reply is accounted for: as many as orders, none accepted twice or a
+    stranger's, and each of the rest a refusal that is one. Otherwise they are unknown.
+    """
+    by_hash: dict[str, list[AcceptedOrder]] = {}
+    refusals: list[RejectedOrder] = []
+    for reply in replies:
+        if isinstance(reply, AcceptedOrder):
+            by_hash.setdefault(reply.order_id.lower(), []).append(reply)
+        else:
+            refusals.append(reply)
+    asked = {order_hash.lower() for order_hash in hashes.values()}
+    is_accounted = (
+        len(replies) == len(hashes)
+        and by_hash.keys() <= asked
+        and all(len(own) == 1 for own in by_hash.values())
+        and not any(refusal.code == "unknown" for refusal in refusals)
+    )
+    said = "; ".join(dict.fromkeys(refusal.message for refusal in refusals)) or "no reply names this order"
+    unnamed = SubmitResult(
+        Placement.REJECTED if is_accounted else Placement.UNKNOWN,
+        reason=f"polymarket: of a batch of {len(hashes)}: {said}"[:SAID_LENGTH],
+        evidence={"codes": sorted({refusal.code for refusal in refusals}), "replies": len(replies)},
+    )
+    results = {}
+    for order_id, order_hash in hashes.items():
+        own = by_hash.get(order_hash.lower(), [])
+        results[order_id] = _result(own[0], order_id=order_hash) if len(own) == 1 else unnamed
+    return results
+
+
+def _native(signed: SignedOrder) -> SdkOrder:
+    return signed.native or SdkOrder(**json.loads(signed.payload))
+
+
+def _posted(post: Callable[[], T]) -> T | SubmitResult:
+    """Post once; gives the reply, or the result that no reply means."""
+    try:
+        return post()
+    except TransportError as error:
+        unsent = isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+        return SubmitResult(Placement.UNSENT if unsent else Placement.UNKNOWN, reason=f"polymarket: {error}")
+    except RateLimitError as error:
+        return SubmitResult(
+            Placement.REJECTED,
+            reason=f"polymarket: {error}",
+            evidence={"status": 429},
+            retry_after=error.retry_after or 0.0,
+        )
+    except RequestRejectedError as error:
+        refusal = {"status": error.status, "code": error.code, "restriction": error.restriction}
+        notice = mode_notice(error)
+        known = error.status >= 500 or error.status in (408, 409) or DUPLICATED in str(error).lower()
+        placement = Placement.UNKNOWN if known and notice is None else Placement.REJECTED
+        return SubmitResult(placement, reason=f"polymarket: {error}", evidence=refusal, notice=notice)
+    except (UserInputError, SigningError, InsufficientLiquidityError) as error:
+        return SubmitResult(Placement.UNSENT, reason=f"polymarket: {error}")
+    except PolymarketError as error:
+        return SubmitResult(Placement.UNKNOWN, reason=f"polymarket: {error}")
+
+
+def _result(reply: OrderResponse, *, order_id: str) -> SubmitResult:
+    """Return what a reply about one order means, given the id that it must have."""
+    if not isinstance(reply, AcceptedOrder):
+        return SubmitResult(
+            Placement.UNKNOWN if reply.code == "unknown" else Placement.REJECTED,
+            reason=f"polymarket: {reply.message}",
+            evidence={"code": reply.code},
+        )
+    told = {"status": reply.status, "trade_ids": list(reply.trade_ids)}
+    if reply.order_id.lower() != order_id.lower():
+        return SubmitResult(
+            Placement.UNKNOWN,
+            reason=f"polymarket: expected the order id {order_id}, found {reply.order_id}.",
+            evidence=told,
+        )
+    return SubmitResult(Placement.ACCEPTED, venue_order_id=reply.order_id, evidence=told)
+
+
 def token_of(order: Order) -> str:
     """Return the outcome token that an order buys or sells: NO has its own."""
     return order.market.yes_token if order.side == Side.YES else order.market.no_token
 
 
+class _SdkTime:
+    """Stands in for the `time` module where the SDK reads the time to sign: it has no setting for a venue's clock.
+
+    A process trades with one exchange's hosts, so one clock serves every client.
+    """
+
+    def __init__(self) -> None:
+        self.venue = VenueTime()
+
+    def time(self) -> float:
+        return self.venue.now(clock.machine_now()).timestamp()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+_sdk_time = _SdkTime()
+for _module in (sdk_secure, sdk_orders):
+    setattr(_module, "time", _sdk_time)  # noqa: B010
+
+
+def _measure(venue: VenueTime, clob_url: str) -> None:
+    """Learn the order book's time, unless it is known; without an answer ours is used."""
+    if venue.is_known(within_seconds=TIME_LASTS_SECONDS):
+        return
+    transport = SyncTransport(base_url=clob_url)
+    try:
+        venue.learn(datetime.fromtimestamp(int(str(transport.get_json("/time"))), UTC))
+    except (PolymarketError, ValueError, httpx.HTTPError) as error:
+        logger.warning("polymarket: its time could not be read: %s", type(error).__name__)
+    finally:
+        transport.close()
+
+
 class PolymarketOrders:
     """One Polymarket wallet."""
 
-    def __init__(self, *, secrets: dict[str, str], hosts: Hosts) -> None:
+    def __init__(self, *, secrets: dict[str, str], hosts: Hosts, now: Callable[[], datetime] = clock.now) -> None:
+        self._now = now
+        self._time = time_of(hosts.clob)
+        _measure(self._time, hosts.clob)
+        _sdk_time.venue = self._time
         # The SDK has no public host setting; see its environments module at the pinned version.
         self._config = dataclasses.replace(
             environments.PRODUCTION._config,
@@ -215,40 +374,22 @@ class PolymarketOrders:
             native=signed,
         )
 
+    @property
+    def most_at_once(self) -> int:
+        """The most orders in one request (docs.polymarket.com, August 2026)."""
+        return MOST_IN_BATCH
+
     def submit(self, order: Order, signed: SignedOrder) -> SubmitResult:
         """Post the signed order once. A duplicate, a broken connection and a 5xx mean: go and read."""
-        native: SdkOrder = signed.native or SdkOrder(**json.loads(signed.payload))
-        try:
-            reply = self._client.post_order(native)
-        except TransportError as error:
-            unsent = isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-            return SubmitResult(Placement.UNSENT if unsent else Placement.UNKNOWN, reason=f"polymarket: {error}")
-        except RateLimitError as error:
-            return SubmitResult(Placement.REJECTED, reason=f"polymarket: {error}", evidence={"status": 429})
-        except RequestRejectedError as error:
-            refusal = {"status": error.status, "code": error.code, "restriction": error.restriction}
-            known = error.status >= 500 or error.status in (408, 409, 425) or DUPLICATED in str(error).lower()
-            placement = Placement.UNKNOWN if known else Placement.REJECTED
-            return SubmitResult(placement, reason=f"polymarket: {error}", evidence=refusal)
-        except (UserInputError, SigningError, InsufficientLiquidityError) as error:
-            return SubmitResult(Placement.UNSENT, reason=f"polymarket: {error}")
-        except PolymarketError as error:
-            return SubmitResult(Placement.UNKNOWN, reason=f"polymarket: {error}")
-        if not reply.ok:
-            unclear = reply.code == "unknown"
-            return SubmitResult(
-                Placement.UNKNOWN if unclear else Placement.REJECTED,
-                reason=f"polymarket: {reply.message}",
-                evidence={"code": reply.code},
-            )
-        told = {"status": reply.status, "trade_ids": list(reply.trade_ids)}
-        if reply.order_id.lower() != signed.order_hash.lower():
-            return SubmitResult(
-                Placement.UNKNOWN,
-                reason=f"polymarket: expected the order id {signed.order_hash}, found {reply.order_id}.",
-                evidence=told,
-            )
-        return SubmitResult(Placement.ACCEPTED, venue_order_id=reply.order_id, evidence=told)
+        reply = _posted(lambda: self._client.post_order(_native(signed)))
+        return reply if isinstance(reply, SubmitResult) else _result(reply, order_id=signed.order_hash)
+
+    def submit_many(self, signed: Sequence[tuple[Order, SignedOrder]]) -> dict[int, SubmitResult]:
+        """Post several signed orders once; the exchange takes or refuses each for itself."""
+        replies = _posted(lambda: self._client.post_orders([_native(each) for _, each in signed]))
+        if isinstance(replies, SubmitResult):
+            return {order.pk: replies for order, _ in signed}
+        return batch_results(replies, {order.pk: each.order_hash for order, each in signed})
 
     def look_up(self, order: Order) -> Sighting:
         """Find the order by its hash, and its fills in the market's whole list of trades since it was sent."""
@@ -340,7 +481,8 @@ class PolymarketOrders:
         )
 
     def _fills(self, order: Order, order_id: str) -> Iterator[VenueFill]:
-        since = (order.submitted_at or order.created_at) - LISTING_MARGIN
+        # Our clock stamped the send and the venue's stamps the trade: what they differ by must not hide it.
+        since = (order.submitted_at or order.created_at) - LISTING_MARGIN - abs(self._time.offset(self._now()))
         listing = self._client.list_account_trades(
             market=order.market.condition_id, after=str(int(since.timestamp()))
         ).iter_items()

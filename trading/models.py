@@ -502,7 +502,8 @@ class TradingSwitch(models.Model):
         constraints = [
             # A unique key on a nullable user would let two global switches stand.
             models.UniqueConstraint(
-                Coalesce("user_id", Value(0)),
+                # By the field's name: validation in forms knows no other.
+                Coalesce("user", Value(0)),
                 "venue",
                 name="trading_switch_once_a_scope",
                 violation_error_message="There is a switch of this scope already: open it and change its state.",

@@ -10,10 +10,12 @@ from accounts.models import User
 from accounts.people import person_of
 from itomarkets.lib import clock
 from itomarkets.lib.admin import ReadOnly
+from trading.ledger import trial_balance
 from trading.limits import MONEY_LIMITS, dollars, lift_personal_limit, set_personal_limit
 from trading.models import (
     CashEntry,
     Fill,
+    LedgerLine,
     Order,
     OrderEvent,
     PersonalLimit,
@@ -22,13 +24,14 @@ from trading.models import (
     Trade,
     TradingSwitch,
     VenueAccount,
+    VenueState,
 )
 from trading.switch import set_switch
 
 
 class OrderLines(ReadOnly, admin.TabularInline):
     model = Order
-    fields = ("leg_no", "market", "side", "count", "limit_price", "status", "reason", "account")
+    fields = ("leg_no", "attempt_no", "market", "side", "count", "limit_price", "status", "reason", "account")
     show_change_link = True
 
 
@@ -76,11 +79,20 @@ class PositionAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ("account", "basket", "market")
 
 
+class LedgerLines(ReadOnly, admin.TabularInline):
+    model = LedgerLine
+    fields = ("book", "basket", "side", "amount", "count")
+
+
 @admin.register(CashEntry)
 class CashEntryAdmin(ReadOnly, admin.ModelAdmin):
+    """The journal: what each event moved in cash, and the lines that say what for."""
+
     list_display = ("at", "account", "kind", "amount", "reference")
     list_filter = ("kind", "account__mode")
     list_select_related = ("account",)
+    search_fields = ("reference", "account__user__username")
+    inlines = (LedgerLines,)
 
 
 @admin.register(TicketQuote)
@@ -104,6 +116,7 @@ class VenueAccountAdmin(ReadOnly, admin.ModelAdmin):
         "is_enabled",
         "live_enabled",
         "cash",
+        "trial_balance",
         "checked_at",
         "cash_by_shard",
         "differences",
@@ -112,6 +125,22 @@ class VenueAccountAdmin(ReadOnly, admin.ModelAdmin):
         "examined_at",
         "created_at",
     )
+    readonly_fields = ("trial_balance",)
+
+    @admin.display(description="Trial balance")
+    def trial_balance(self, account: VenueAccount) -> str:
+        """Write the account's books in a line; their sum is zero where the ledger holds."""
+        found = trial_balance(account)
+        books = ", ".join(f"{book} {amount}" for book, amount in found.books.items() if amount)
+        return f"cash {found.cash}, {books or 'no books'}: {found.total} together"
+
+
+@admin.register(VenueState)
+class VenueStateAdmin(ReadOnly, admin.ModelAdmin):
+    """What each venue takes now, as it last said."""
+
+    list_display = ("venue", "environment", "mode", "since", "until", "seen_at")
+    list_filter = ("venue", "environment", "mode")
 
 
 @admin.register(TradingSwitch)

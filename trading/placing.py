@@ -28,7 +28,7 @@ from trading.limits import (
 from trading.models import Order, Position, TicketQuote, Trade, TradeAction, VenueAccount
 from trading.planning import PlannedOrder, QuotedLeg, plan_orders
 from trading.quoting import buyings_of, legs_of
-from trading.sides import being_sold
+from trading.sides import free_to_sell
 from trading.switch import blocked_reason
 from trading.tasks import run_trade
 
@@ -257,6 +257,6 @@ def _require_contracts(quote: TicketQuote, planned: list[PlannedOrder]) -> None:
         position = Position.objects.filter(
             account_id=order.account_id, basket_id=quote.basket_id, market_id=order.market_id, side=order.side
         ).first()
-        free = position.count - being_sold(position) if position else ZERO
+        free = free_to_sell(position) if position else ZERO
         if order.count > free:
             raise TradeRefused("contracts", f"Only {free} contracts are left to sell of a leg. Quote the sale again.")

@@ -17,10 +17,14 @@ from baskets.reading import basket_rows
 from itomarkets.lib import clock
 from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import Venue
-from trading.models import OrderEvent, Position, Trade
+from trading.attempts import offered
+from trading.breakdown import exposure_in
+from trading.models import Order, OrderEvent, Position, Trade
 from trading.modes import mode_of
 from trading.portfolio import portfolio_of
 from trading.progress import LegProgress, trade_progress
+from trading.states import FINAL
+from trading.venue_state import closed_for
 
 MOVERS = 6
 TRADES_SHOWN = 5
@@ -56,7 +60,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_safe
 def portfolio(request: HttpRequest) -> HttpResponse:
     found = portfolio_of(person_of(request), mode=mode_of(request.session), now=clock.now())
-    return render(request, "trading/portfolio.html", {"portfolio": found})
+    return render(request, "trading/portfolio.html", {"portfolio": found, "exposure": exposure_in(found)})
 
 
 @login_required
@@ -90,10 +94,15 @@ def _trade(request: HttpRequest, pk: UUID) -> Trade:
 
 
 def progress_context(trade: Trade) -> dict[str, Any]:
-    progress = trade_progress(trade)
+    progress, now = trade_progress(trade), clock.now()
+    resend = offered(trade, now=now) if progress.is_final else []
+    again = [leg.last.pk for leg in resend]
+    waiting = Order.objects.filter(trade=trade).exclude(status__in=FINAL) | Order.objects.filter(pk__in=again)
     return {
         "trade": trade,
         "progress": progress,
+        "resend": resend,
+        "closed": closed_for(waiting.select_related("account", "market"), now=now),
         "has_unknown": any(leg.is_unknown for leg in progress.legs),
         "hold_minutes": settings.TRADE_LIMITS["hold_seconds"] // 60,
         "way_back": _way_back(trade),

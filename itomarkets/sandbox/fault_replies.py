@@ -53,6 +53,9 @@ REFUSALS: dict[str, Answer] = {
     "401_expired": Answer(401, EXPIRED),
     "404": Answer(404, NOT_FOUND),
     "trading_paused": Answer(400, PAUSED),
+    "status_down": Answer(503, b'{"exchange_active":false,"trading_active":false}'),
+    "status_paused": Answer(200, b'{"exchange_active":true,"trading_active":false}'),
+    "unsettled": Answer(400, b'{"error":"not enough balance / allowance"}'),
     "not_canceled": Answer(200, b'{"canceled":[],"not_canceled":{}}'),
 }
 # All was done, and this is what is said instead.

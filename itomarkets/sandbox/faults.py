@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .chain import Chain
 from .fault_replies import MASKS, REFUSALS, Answer, refusal, retold, reworded
+from .latency import Latency
 
 # What can go wrong. "accept" is when the exchange has done what was asked.
 FAULTS = {
@@ -44,6 +45,9 @@ FAULTS = {
     "401_expired": "the signature is too old",
     "404": "not found, nothing was done",
     "trading_paused": "Kalshi's trading_active is false, nothing was done",
+    "status_paused": "Kalshi's status says that trading pauses",
+    "status_down": "Kalshi's status says, with a 503, that the exchange is down",
+    "unsettled": "Polymarket counts nothing that could be sold",
     "not_canceled": "Polymarket lists the cancel under not_canceled",
     "duplicate_rows": "every row of a listing comes twice",
     "reversed_rows": "a listing comes in the other order",
@@ -141,6 +145,7 @@ class FaultyConnections:
         self.app = app
         self.sleep = sleep
         self.plan: list[Fault] = []
+        self.latency = Latency()
         self.requests: deque[Logged] = deque(maxlen=REQUESTS_KEPT)
         self._now = now
         self._chain = chain
@@ -161,10 +166,16 @@ class FaultyConnections:
         method, path = scope["method"], scope["path"]
         fault = next((f for f in self.plan if f.due(method, path)), None)
         self.requests.append(Logged(method, path, body.decode(errors="replace"), fault.fault if fault else ""))
-        if fault is None:
-            await self.app(scope, _again(body, receive), send)
-        else:
+        seconds = self.latency.of(method, path, body)
+        if fault is not None:
             await self._play(fault, scope, body, receive, send)
+        elif seconds:
+            answered_at = asyncio.get_running_loop().time() + seconds
+            reply = await self._done(scope, body, receive)
+            await self.sleep(answered_at - asyncio.get_running_loop().time())
+            await _say(send, reply)
+        else:
+            await self.app(scope, _again(body, receive), send)
 
     async def _play(self, fault: Fault, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         name = fault.fault

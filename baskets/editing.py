@@ -58,10 +58,51 @@ def create_custom_basket(
         )
 
 
-def make_custom_basket(
-    *, owner: Any, name: str, description: str, legs: Sequence[LegDraft], visibility: str, now: datetime
+def change_custom_basket(
+    *,
+    user: Any,
+    basket: Basket,
+    now: datetime,
+    name: str | None = None,
+    description: str | None = None,
+    legs: Sequence[LegDraft] | None = None,
+    refresh: Refresh = refresh_markets,
 ) -> Basket:
-    """Write the basket, its composition and its audit line; call it inside a transaction. Raises EditRefused."""
+    """Change a person's own basket: its words, and with `legs` what it holds, as its next version.
+
+    What is None stays. The slug stays too: links to it go on working. Raises EditRefused, changing nothing.
+    """
+    if basket.kind != Basket.Kind.CUSTOM or basket.owner_id != user.pk:
+        raise EditRefused("Only its owner may change a basket.")
+    title = None if name is None else checked_name(name, description or "")
+    if legs is not None:
+        check_legs(legs, now=now)
+        refresh([leg.market_id for leg in legs], now)
+    with transaction.atomic():
+        row = Basket.objects.select_for_update().get(pk=basket.pk)
+        if not row.is_active:
+            raise EditRefused("This basket was deleted; make a new one.")
+        before = {"name": row.name}
+        row.name = row.name if title is None else title
+        row.description = row.description if description is None else description.strip()
+        checked_name(row.name, row.description)
+        row.save(update_fields=["name", "description"])
+        after: dict[str, Any] = {"name": row.name}
+        if legs is not None:
+            try:
+                version = create_composition(
+                    basket=row, legs=target_legs(legs), reason="Changed by its owner", now=now, actor=user
+                )
+            except CompositionRefused as error:
+                raise EditRefused(str(error)) from error
+            after["version"] = version.version
+            demand_held(now=now)
+        record(action="basket.changed", subject=f"basket:{row.pk}", actor=user, before=before, after=after, at=now)
+    return row
+
+
+def checked_name(name: str, description: str) -> str:
+    """Return a basket's name with its spaces in order; raises EditRefused for one that is empty or too long."""
     title = " ".join(name.split())
     if not title:
         raise EditRefused("The basket has no name; give it one.")
@@ -69,6 +110,14 @@ def make_custom_basket(
         raise EditRefused(
             f"The name may have {NAME_LENGTH} characters and the description {DESCRIPTION_LENGTH:,}; shorten them."
         )
+    return title
+
+
+def make_custom_basket(
+    *, owner: Any, name: str, description: str, legs: Sequence[LegDraft], visibility: str, now: datetime
+) -> Basket:
+    """Write the basket, its composition and its audit line; call it inside a transaction. Raises EditRefused."""
+    title = checked_name(name, description)
     basket = _new_row(
         name=title,
         description=description.strip(),

@@ -137,9 +137,22 @@ def basket_rows(*, user: Any, now: datetime, kind: str | None = None, search: st
     return rows_of(list(baskets.order_by("-kind", "theme__position", "id")[:MOST_ROWS]), user=user, now=now)
 
 
-def rows_of(baskets: Sequence[Basket], *, user: Any, now: datetime) -> list[BasketRow]:
-    """Make list rows of baskets in three statements, whatever their number."""
-    ids = [basket.pk for basket in baskets]
+@dataclass(frozen=True, slots=True)
+class ListFacts:
+    """What a list says of one basket beside its own row."""
+
+    legs: int
+    venues: tuple[str, ...]
+    next_close_at: datetime | None
+    value: BasketValue | None
+    history: Sequence[HistoryPoint]
+
+
+NO_FACTS = ListFacts(0, (), None, None, ())
+
+
+def facts_of(ids: Sequence[int], *, now: datetime) -> dict[int, ListFacts]:
+    """Read legs, venues, closing times and values of baskets in three statements, whatever their number."""
     legs = list(held_legs(basket_ids=ids))
     history = recent_points(ids, now=now)
     values = value_legs(legs, history=history, now=now)
@@ -153,10 +166,26 @@ def rows_of(baskets: Sequence[Basket], *, user: Any, now: datetime) -> list[Bask
         close = leg.book.close_at
         if close is not None and close > now:
             closes[leg.basket_id] = min(close, closes.get(leg.basket_id, close))
+    return {
+        pk: ListFacts(
+            legs=counts.get(pk, 0),
+            venues=tuple(sorted(venues.get(pk, ()))),
+            next_close_at=closes.get(pk),
+            value=values.get(pk),
+            history=history.get(pk, ()),
+        )
+        for pk in ids
+    }
+
+
+def rows_of(baskets: Sequence[Basket], *, user: Any, now: datetime) -> list[BasketRow]:
+    """Make list rows of baskets in three statements, whatever their number."""
+    facts = facts_of([basket.pk for basket in baskets], now=now)
     user_id = getattr(user, "pk", None)
     rows = []
     for place, basket in enumerate(baskets):
-        value = values.get(basket.pk)
+        known = facts[basket.pk]
+        value = known.value
         rows.append(
             BasketRow(
                 id=basket.pk,
@@ -167,9 +196,9 @@ def rows_of(baskets: Sequence[Basket], *, user: Any, now: datetime) -> list[Bask
                 visibility=basket.visibility,
                 position=basket.theme.position if basket.theme is not None else 1_000 + place,
                 is_own=basket.owner_id is not None and basket.owner_id == user_id,
-                legs=counts.get(basket.pk, 0),
-                venues=tuple(sorted(venues.get(basket.pk, ()))),
-                next_close_at=closes.get(basket.pk),
+                legs=known.legs,
+                venues=known.venues,
+                next_close_at=known.next_close_at,
                 gauge=value.gauge if value else None,
                 bid=value.bid if value else None,
                 ask=value.ask if value else None,
@@ -179,7 +208,7 @@ def rows_of(baskets: Sequence[Basket], *, user: Any, now: datetime) -> list[Bask
                 change_month=value.change_month if value else None,
                 worst_age_seconds=value.worst_age_seconds if value else None,
                 quality=value.quality if value else "",
-                sparkline=sparkline(history.get(basket.pk, ()), value),
+                sparkline=sparkline(known.history, value),
                 value=value,
             )
         )
@@ -250,6 +279,26 @@ def _detail_leg(row: Constituent, value: LegValue | None, factor: FactorLine | N
         why=row.why,
         factor=factor,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldThen:
+    """What a basket held at an instant: the version in force, until when it was, and its legs by weight."""
+
+    composition: Composition
+    until: datetime | None
+    legs: list[Constituent]
+
+
+def composition_at(basket: Basket, *, at: datetime) -> HeldThen | None:
+    """Return what a basket held at an instant, or None before its first composition; three statements."""
+    versions = Composition.objects.filter(basket=basket)
+    composition = versions.filter(effective_at__lte=at).order_by("-version").first()
+    if composition is None:
+        return None
+    following = versions.filter(version__gt=composition.version).order_by("version").first()
+    legs = composition.constituents.select_related("market__event").order_by("-weight", "id")
+    return HeldThen(composition, following.effective_at if following else None, list(legs))
 
 
 def _composition_lines(basket: Basket) -> list[CompositionLine]:

@@ -228,7 +228,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["itomarkets.lib.api_renderers.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["itomarkets.lib.api_parsers.JsonParser"],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.KeyRateThrottle"],
-    "EXCEPTION_HANDLER": "itomarkets.lib.api_errors.exception_handler",
+    "EXCEPTION_HANDLER": "itomarkets.lib.api_handler.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,
     # A format is chosen by nobody: there is one.
     "URL_FORMAT_OVERRIDE": None,
@@ -236,6 +236,11 @@ REST_FRAMEWORK = {
 }
 API_KEY_RATE_PER_HOUR = env.count("API_KEY_RATE_PER_HOUR", default=1_000)
 CRON_SECRET = env.str("CRON_SECRET", default="")
+if CRON_SECRET and len(CRON_SECRET) < 20:
+    raise ImproperlyConfigured(
+        f"CRON_SECRET has {len(CRON_SECRET)} characters; expected at least 20, chosen at random. "
+        "Leave it empty to close the cron endpoints."
+    )
 
 # --- Background work ----------------------------------------------------------------------------
 CELERY_TASK_DEFAULT_QUEUE = "default"
@@ -334,6 +339,10 @@ WRITE_BUDGETS: dict[str, tuple[int, int]] = {
 }
 # Calls to venues that one trade has under way at the same time.
 SEND_THREADS = env.count("SEND_THREADS", default=8)
+# How long a worker keeps an account's client, with its connections and its opened keys, after its last use; 0: never.
+CLIENT_KEPT_SECONDS = env.count("CLIENT_KEPT_SECONDS", default=300, least=0)
+# Up to so many orders at one account go each by itself; more go together where the venue takes several at once.
+ORDERS_SENT_SINGLY = env.count("ORDERS_SENT_SINGLY", default=4)
 # A filled leg is sold again without asking only while this trade loses, at worst, no more than either.
 UNWIND_LIMITS: dict[str, Decimal] = {"loss_dollars": Decimal("25"), "loss_share": Decimal("0.10")}
 RECONCILIATION: dict[str, int] = {

@@ -1,10 +1,9 @@
 """What the key endpoints read and show; never a hash, and the secret only in the answer that made it."""
 
-from typing import Any
-
 from rest_framework import serializers
 
 from accounts.models import ApiKey
+from itomarkets.lib.api_fields import StrictSerializer
 from itomarkets.lib.scopes import Scope
 
 
@@ -29,18 +28,10 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
         read_only_fields = fields
 
 
-class NewKeySerializer(serializers.Serializer[Any]):
+class NewKeySerializer(StrictSerializer):
     name = serializers.CharField(max_length=50)
     environment = serializers.ChoiceField(choices=ApiKey.Environment.choices, default=ApiKey.Environment.TEST)
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=Scope.choices), allow_empty=False, max_length=20
     )
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
-
-    def to_internal_value(self, data: Any) -> Any:
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
-        if unknown:
-            raise serializers.ValidationError(
-                {name: ["This field is not known here; leave it out."] for name in unknown}
-            )
-        return super().to_internal_value(data)

@@ -1,56 +1,36 @@
-"""One shape for every API error: `{code, detail, errors?, request_id}`."""
+"""Errors of the API that the library has no class for; `api_handler` writes them in the one shape."""
 
-from typing import Any
-
-from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.http import Http404
 from rest_framework import exceptions, status
-from rest_framework.response import Response
-from rest_framework.views import exception_handler as drf_exception_handler
 
 
-class Conflict(exceptions.APIException):
+class Refusal(exceptions.APIException):
+    """An answer that names its reason by a code, and where waiting helps, for how many seconds."""
+
+    def __init__(self, detail: str | None = None, code: str | None = None, *, wait: int | None = None) -> None:
+        super().__init__(detail, code)
+        # The library writes Retry-After from it.
+        self.wait = wait
+
+
+class BadRequest(Refusal):
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_code = "bad_request"
+    default_detail = "The request could not be read."
+
+
+class Conflict(Refusal):
     status_code = status.HTTP_409_CONFLICT
     default_code = "conflict"
     default_detail = "The request does not fit the state that the resource is in."
 
 
-class Unprocessable(exceptions.APIException):
+class Unprocessable(Refusal):
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
     default_code = "unprocessable"
     default_detail = "The request was understood, but cannot be carried out."
 
 
-class BodyTooLarge(exceptions.APIException):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_code = "too_large"
-    default_detail = f"Expected a body of at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes."
-
-
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn DRF's and Django's exceptions into the one error shape; others become a 500 page."""
-    if isinstance(error, RequestDataTooBig):
-        error = BodyTooLarge()
-    response = drf_exception_handler(error, context)
-    if response is None:
-        return None
-    if isinstance(error, Http404):
-        error = exceptions.NotFound()
-    elif isinstance(error, PermissionDenied):
-        error = exceptions.PermissionDenied()
-    request = context.get("request")
-    body: dict[str, Any] = {
-        "code": getattr(error, "default_code", "error"),
-        "detail": "The request has errors; see `errors`.",
-        "request_id": getattr(request, "request_id", "") if request is not None else "",
-    }
-    if isinstance(error, exceptions.ValidationError):
-        body["code"] = "invalid"
-        body["errors"] = error.detail if isinstance(error.detail, dict) else {"non_field_errors": error.detail}
-    else:
-        codes = error.get_codes() if isinstance(error, exceptions.APIException) else body["code"]
-        body["code"] = codes if isinstance(codes, str) else body["code"]
-        body["detail"] = str(getattr(error, "detail", error))
-    response.data = body
-    return response
+class Unavailable(Refusal):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "unavailable"
+    default_detail = "This cannot be served for the moment; try again."

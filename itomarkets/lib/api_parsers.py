@@ -5,9 +5,13 @@ from io import BytesIO
 from typing import IO, Any
 
 from django.conf import settings
-from rest_framework import exceptions, parsers
+from rest_framework import exceptions, parsers, status
 
-from itomarkets.lib.api_errors import BodyTooLarge
+
+class BodyTooLarge(exceptions.APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+    default_detail = f"Expected a body of at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes."
 
 
 class JsonParser(parsers.JSONParser):

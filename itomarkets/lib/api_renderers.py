@@ -18,7 +18,13 @@ class JsonRenderer(BaseRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
-        return b"" if data is None else orjson.dumps(data, default=plain, option=orjson.OPT_UTC_Z)
+        if data is None:
+            return b""
+        try:
+            return orjson.dumps(data, default=plain, option=orjson.OPT_UTC_Z)
+        except TypeError:
+            # Errors of a list are told by the place in it: a number, which JSON's keys must write as a text.
+            return orjson.dumps(data, default=plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
 def plain(value: Any) -> Any:

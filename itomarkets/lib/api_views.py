@@ -10,6 +10,7 @@ from django.utils.http import parse_etags
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from itomarkets.lib.api_renderers import plain
@@ -28,6 +29,11 @@ class ApiView(APIView):
 
     required_scopes: ClassVar[dict[str, Scope]] = {}
     parameters: ClassVar[dict[str, tuple[str, ...]]] = {}
+    # What a method reads and what it answers (of a list: one row), for the schema and for the tests.
+    accepts: ClassVar[dict[str, type[Serializer[Any]]]] = {}
+    answers: ClassVar[dict[str, type[Serializer[Any]]]] = {}
+    # The methods that move money: closed while they cannot be counted.
+    moves_money: ClassVar[tuple[str, ...]] = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -11,11 +11,8 @@ from uuid import UUID
 
 import orjson
 from django.db.models import Q, QuerySet
-from rest_framework import exceptions
-from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.pagination import CursorPagination
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
@@ -156,20 +153,3 @@ def decimal_of(text: str) -> Decimal:
 def whole_list(results: Sequence[Any]) -> dict[str, Any]:
     """Return a list that fits on one page, in the one shape of lists."""
     return {"results": list(results), "next": None, "previous": None}
-
-
-class CursorPages(CursorPagination):
-    page_size = DEFAULT_LIMIT
-    max_page_size = LARGEST_LIMIT
-    page_size_query_param = "limit"
-    ordering = "-id"
-
-    def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any] | None:
-        try:
-            return super().paginate_queryset(queryset, request, view=view)
-        except (NotFound, ValueError, ValidationError) as error:
-            # The library answers 404 to a cursor that it cannot read, and breaks on one whose position is no id.
-            raise exceptions.ValidationError({"cursor": [BAD_CURSOR]}) from error
-
-    def get_paginated_response(self, data: Any) -> Response:
-        return Response({"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()})

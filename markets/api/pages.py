@@ -5,15 +5,12 @@ import binascii
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from itomarkets.lib.pagination import BAD_CURSOR, read_limit
-
-PARAMETERS = ("cursor", "limit")
+from itomarkets.lib.pagination import BAD_CURSOR, link, read_limit
 
 
 class RankedPage:
@@ -56,8 +53,7 @@ class RankedPage:
     def _link(self, way: str, row: dict[str, Any]) -> str:
         text = f"{way}|{row['volume']}|{row['id']}"
         cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-        parameters = [(key, value) for key, value in self.request.query_params.items() if key != "cursor"]
-        return self.request.build_absolute_uri(f"{self.request.path}?{urlencode([*parameters, ('cursor', cursor)])}")
+        return link(self.request, cursor)
 
 
 def read_cursor(text: str) -> tuple[bool, tuple[Decimal, int] | None]:

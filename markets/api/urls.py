@@ -1,5 +1,8 @@
 from django.urls import URLPattern, path
 
-from markets.api.views import MarketSearchView
+import markets.api.converters  # noqa: F401
+from markets.api.views import MarketHistory
 
-urlpatterns: list[URLPattern] = [path("markets/search", MarketSearchView.as_view(), name="api-market-search")]
+urlpatterns: list[URLPattern] = [
+    path("markets/<market:market_id>/history", MarketHistory.as_view(), name="api-market-history"),
+]

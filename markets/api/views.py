@@ -1,33 +1,47 @@
-"""GET /api/v1/markets/search."""
+"""`/api/v1/markets/…`: what needs no label. The search and one market are served by categorization, which has them."""
 
-from typing import ClassVar
+from datetime import timedelta
 
-from rest_framework.exceptions import ValidationError
+from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from itomarkets.lib import clock
+from itomarkets.lib.api_series import PARAMETERS, read_series_request
+from itomarkets.lib.api_views import ApiView
 from itomarkets.lib.scopes import Scope
-from markets.api.pages import PARAMETERS, RankedPage
-from markets.api.serializers import FIELDS, show_market
-from markets.filters import MarketFilter, first_errors
-from markets.models import Market
+from itomarkets.lib.series import read_series
+from markets.api.ids import parts_of
+from markets.api.serializers import POINT_COLUMNS, MarketHistoryShape, show_point
+from markets.models import Market, PricePoint
+
+INTERVALS = {
+    "minute": PricePoint.Interval.MINUTE,
+    "hour": PricePoint.Interval.HOUR,
+    "day": PricePoint.Interval.DAY,
+}
 
 
-class MarketSearchView(APIView):
-    """Search both venues' markets; the filters are those of MarketFilter, pages come by cursor."""
+class MarketView(ApiView):
+    """What views of one market share."""
 
-    required_scopes: ClassVar[dict[str, Scope]] = {"GET": Scope.MARKETS_READ}
-    filterset_class: type[MarketFilter] = MarketFilter
+    required_scopes = {"GET": Scope.MARKETS_READ}
 
-    def get(self, request: Request) -> Response:
-        filters = self.filterset_class(request.query_params, queryset=Market.objects.none())
-        unknown = filters.unknown_parameters(besides=PARAMETERS)
-        if unknown:
-            known = ", ".join([*filters.filters, *PARAMETERS])
-            raise ValidationError({name[:80]: [f"Unknown parameter; expected some of: {known}."] for name in unknown})
-        if not filters.is_valid():
-            raise ValidationError(first_errors(filters.form))
-        page = RankedPage(request)
-        rows = page.rows(filters.qs, FIELDS)
-        return Response(page.body(rows, [show_market(row) for row in rows]))
+    def market(self, market_id: str) -> Market:
+        venue, native_id = parts_of(market_id) or ("", "")
+        return get_object_or_404(Market.objects.select_related("event", "quote"), venue=venue, native_id=native_id)
+
+
+class MarketHistory(MarketView):
+    """GET: recorded prices of YES by the minute, the hour or the day, oldest first, with the missing ones named."""
+
+    parameters = {"GET": PARAMETERS}
+    answers = {"GET": MarketHistoryShape}
+
+    def get(self, request: Request, market_id: str) -> Response:
+        market, now = self.market(market_id), clock.now()
+        asked = read_series_request(request, now=now)
+        rows = PricePoint.objects.filter(market=market, interval=INTERVALS[asked.resolution])
+        # A bucket is known when it has ended.
+        page = read_series(rows, POINT_COLUMNS, window=asked.window, step=asked.step, now=now, lag=asked.step)
+        return Response(asked.body(page, timedelta(0), show_point))

@@ -93,9 +93,10 @@ def test_the_api_shows_decimals_as_strings(api: APIClient, now: datetime) -> Non
     assert body == {
         "results": [
             {
-                "id": market.pk,
+                "id": f"kalshi:{market.native_id}",
                 "venue": "kalshi",
                 "native_id": market.native_id,
+                "ticker": market.native_id,
                 "title": "Open?",
                 "subtitle": "",
                 "event": "Doors",
@@ -112,6 +113,9 @@ def test_the_api_shows_decimals_as_strings(api: APIClient, now: datetime) -> Non
                 "volume": "10000.000000",
                 "volume_24h": "500.000000",
                 "listed_at": "2026-08-01T12:00:00Z",
+                "theme": None,
+                "factor": None,
+                "direction": None,
             }
         ],
         "next": None,

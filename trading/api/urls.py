@@ -1,3 +1,13 @@
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+import baskets.api.converters  # noqa: F401
+from trading.api import views
+
+urlpatterns: list[URLPattern] = [
+    path("baskets/<basket:basket_id>/quotes", views.QuoteList.as_view(), name="api-basket-quotes"),
+    path("baskets/<basket:basket_id>/trades", views.BasketTrades.as_view(), name="api-basket-trades"),
+    path("trades", views.TradeList.as_view(), name="api-trade-list"),
+    path("trades/<uuid:trade_id>", views.TradeDetail.as_view(), name="api-trade-detail"),
+    path("trades/<uuid:trade_id>/choices", views.TradeChoices.as_view(), name="api-trade-choices"),
+    path("positions", views.PositionList.as_view(), name="api-position-list"),
+]

@@ -1,0 +1,153 @@
+"""Markets with what they bear on, and the taxonomy, as the API shows them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from categorization.explain import stage_lines
+from categorization.filters import DECIDED
+from categorization.models import Classification, RiskFactor
+from itomarkets.lib.api_fields import DecimalText
+from markets.api.serializers import FIELDS, MarketShape, show_market
+from markets.models import Market, Quote
+
+Shape = serializers.Serializer[Any]
+LABEL = (
+    "classification__factor__theme__slug",
+    "classification__factor__slug",
+    "classification__direction",
+    "classification__status",
+)
+LABELLED_FIELDS = (*FIELDS, *LABEL)
+
+
+class LabelledMarketShape(MarketShape):
+    """A market with its decided label; null where none is decided. Direction 1: YES means more of the factor."""
+
+    theme = serializers.CharField(allow_null=True)
+    factor = serializers.CharField(allow_null=True)
+    direction = serializers.IntegerField(allow_null=True)
+
+
+class QuoteShape(Shape):
+    """The best prices of the order book, when the venue says it stood so, and when we received it."""
+
+    yes_bid = DecimalText(allow_null=True)
+    yes_bid_size = DecimalText(allow_null=True)
+    yes_ask = DecimalText(allow_null=True)
+    yes_ask_size = DecimalText(allow_null=True)
+    no_bid = DecimalText(allow_null=True)
+    no_bid_size = DecimalText(allow_null=True)
+    no_ask = DecimalText(allow_null=True)
+    no_ask_size = DecimalText(allow_null=True)
+    last_price = DecimalText(allow_null=True)
+    last_at = serializers.DateTimeField(allow_null=True)
+    observed_at = serializers.DateTimeField()
+    received_at = serializers.DateTimeField()
+
+
+class MarketDetailShape(LabelledMarketShape):
+    """One market with its rules and its order book's best prices."""
+
+    question = serializers.CharField()
+    rules = serializers.CharField(allow_blank=True)
+    open_at = serializers.DateTimeField(allow_null=True)
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    is_gone = serializers.BooleanField()
+    accepts_orders = serializers.BooleanField()
+    min_size = DecimalText(allow_null=True)
+    liquidity = DecimalText(allow_null=True)
+    open_interest = DecimalText(allow_null=True)
+    exclusive_event = serializers.BooleanField()
+    quote = QuoteShape(allow_null=True)
+
+
+class StageShape(Shape):
+    """One stage of the reading; skipped where an earlier one had decided."""
+
+    name = serializers.CharField()
+    says = serializers.CharField(allow_blank=True)
+    skipped = serializers.BooleanField()
+
+
+class ClassificationShape(Shape):
+    """How a market was read: what it bears on, how sure we are, who confirmed it, and each stage's word."""
+
+    market_id = serializers.CharField()
+    status = serializers.ChoiceField(choices=Classification.Status.choices)
+    theme = serializers.CharField(allow_null=True)
+    factor = serializers.CharField(allow_null=True)
+    runner_up = serializers.CharField(allow_null=True)
+    direction = serializers.IntegerField()
+    confidence = serializers.CharField()
+    skip_reason = serializers.CharField(allow_blank=True)
+    model_version = serializers.CharField(allow_null=True)
+    changed_at = serializers.DateTimeField()
+    stages = StageShape(many=True)
+
+
+class ThemeShape(Shape):
+    """A family of risk factors; `up` says what more of it means."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    about = serializers.CharField(allow_blank=True)
+    up = serializers.CharField(allow_blank=True)
+    factor_count = serializers.IntegerField()
+
+
+class FactorShape(Shape):
+    """One risk factor; `sign` says whether more of it is more (1), less (-1) or neither (0) of its theme."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    theme = serializers.CharField()
+    up = serializers.CharField(allow_blank=True)
+    sign = serializers.ChoiceField(choices=RiskFactor.Sign.choices)
+
+
+def show_labelled(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one row of LABELLED_FIELDS."""
+    theme, factor, direction, status = (row[name] for name in LABEL)
+    is_decided = status in DECIDED and factor is not None
+    return show_market(row) | {
+        "theme": theme if is_decided else None,
+        "factor": factor if is_decided else None,
+        "direction": direction if is_decided else None,
+    }
+
+
+def show_detail(market: Market, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a market's page; `row` is its row of LABELLED_FIELDS."""
+    quote: Quote | None = getattr(market, "quote", None)
+    event = market.event
+    return show_labelled(row) | {
+        "question": market.question,
+        "rules": market.rules,
+        "open_at": market.open_at,
+        "resolved_at": market.resolved_at,
+        "is_gone": market.vanished_at is not None,
+        "accepts_orders": market.accepts_orders,
+        "min_size": market.min_size,
+        "liquidity": market.liquidity,
+        "open_interest": market.open_interest,
+        "exclusive_event": event is not None and (event.mutually_exclusive or event.neg_risk),
+        "quote": None if quote is None else {name: getattr(quote, name) for name in QuoteShape().fields},
+    }
+
+
+def show_classification(market_id: str, row: Classification) -> dict[str, Any]:
+    return {
+        "market_id": market_id,
+        "status": row.status,
+        "theme": row.factor.theme.slug if row.factor else None,
+        "factor": row.factor.slug if row.factor else None,
+        "runner_up": row.runner_up.slug if row.runner_up else None,
+        "direction": row.direction,
+        "confidence": f"{row.confidence:.4f}",
+        "skip_reason": row.skip_reason,
+        "model_version": str(row.model_version) if row.model_version else None,
+        "changed_at": row.changed_at,
+        "stages": [{"name": line.name, "says": line.says, "skipped": line.skipped} for line in stage_lines(row)],
+    }

@@ -11,7 +11,7 @@ from itomarkets.lib.rounding import ZERO
 from itomarkets.simulation.invariants import assert_invariants
 from tests.trading.sandbox_world import TICKER, Exchange
 from tests.trading.test_faults_fills import ORDERS, THIN
-from tests.trading.test_faults_writes import GRACE_OVER, assert_proven_absent, both_venues, leg, posts
+from tests.trading.test_faults_writes import GRACE_OVER, both_venues, leg, posts
 from tests.trading.test_sandbox_trading import PATHS, buy, held_basket, look, run
 from trading.models import Order, Position, Trade, VenueAccount
 from trading.venues.clients import order_client
@@ -46,15 +46,6 @@ def test_f21_a_limited_listing_proves_no_absence_and_ends(
     report = look(at(now + GRACE_OVER))
     assert (report.accounts_unreachable, report.not_placed) == (1, 0)
     assert leg(trade, venue).status == Order.Status.UNKNOWN
-
-
-@pytest.mark.parametrize("fault", ["425", "503_disabled", "503_cancel_only", "503_post_only"])
-def test_f22_an_order_that_meets_a_mode_of_polymarket_is_sent_once_and_proven_absent(
-    exchange: Exchange, user: User, now: datetime, at: At, fault: str
-) -> None:
-    trade = buy(user, held_basket(), now)
-    exchange.fault(PATHS["polymarket"], fault, nth=0)
-    assert_proven_absent(exchange, user, run(trade, now), "polymarket", now, at)
 
 
 def test_f22_kalshis_paused_trading_refuses_and_nothing_is_sent_again(

@@ -22,3 +22,7 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CRON_SECRET = "cron-secret-for-tests"
 # Calls in line: a thread of its own would not see what a test has not committed. The races turn it on.
 SEND_THREADS = 1
+# And each order by itself: tests count and break requests. Those of batches turn it on.
+ORDERS_SENT_SINGLY = 1000
+# A client of one test is no client of the next.
+CLIENT_KEPT_SECONDS = 0

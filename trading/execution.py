@@ -6,37 +6,43 @@ the payload and its hash, by a conditional update whose count must be 1. 3. Comm
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 
 from itomarkets.lib import clock
 from itomarkets.lib.venues import VenueError
-from trading.fanout import Calls
+from trading.attempts import next_attempts
+from trading.fanout import Answers, Calls, Ready, letters_of, look_up_all
 from trading.holding import deny, hold_if_short, next_orders, waits_for_choice
-from trading.limits import send_deadline, send_refusal
-from trading.models import Order, OrderEvent, Trade
+from trading.limits import send_deadline
+from trading.models import Fill, Order, OrderEvent, Trade, TradeAction
 from trading.positions import book_fills
 from trading.progress import update_trade
-from trading.schedule import recent_sends, send_times
+from trading.schedule import send_times
+from trading.sending import Claims, claim_all, heed, store_accepted
 from trading.states import ForbiddenTransition
-from trading.switch import blocked_reason
 from trading.unwinding import BookReader, unwind_if_short
+from trading.venue_state import ask_status, remember, remember_accepted
 from trading.venues.base import OrderClient, Placement, Sighting, SignedOrder, SubmitResult
-from trading.venues.clients import Connect, fetch_books, order_client
+from trading.venues.clients import Connect, book_reader
+from trading.venues.kept import kept_clients
 
 logger = logging.getLogger(__name__)
 
 Status = Order.Status
+Letters = Sequence[Sequence[Ready]]
+Signed = Mapping[int, SignedOrder | VenueError]
 # Reads may lag writes by about a second: look again this often before leaving it to reconciliation.
 LOOKS = 4
 LOOK_PAUSE_SECONDS = 0.5
 TOO_LATE = "Not sent: the account may not send it before the trade's deadline."
+# A connection that was refused is refused again at once: wait a moment before another attempt.
+AGAIN_PAUSE_SECONDS = 1.0
 NOTHING_OFFERED = "Nothing was offered inside the price cap."
 
 
@@ -56,14 +62,14 @@ def run_trade(
     now_fn: Callable[[], datetime] = clock.now,
     connect: Connect | None = None,
     sleep: Callable[[float], None] = clock.sleep,
-    read_books: BookReader = fetch_books,
+    read_books: BookReader | None = None,
 ) -> RunReport:
     """Send the planned orders of a trade as its policy says, and follow those that stand open.
 
     Any number of runs, one after another or at once, send each order once. `read_books` prices the
     way back of a trade that promised one.
     """
-    run = _Run(trade_id, connect=connect or partial(order_client, now=now_fn), now_fn=now_fn, sleep=sleep)
+    run = _Run(trade_id, connect=connect or partial(kept_clients.connect, now=now_fn), now_fn=now_fn, sleep=sleep)
     Trade.objects.filter(pk=trade_id, status=Trade.Status.CONFIRMED).update(status=Trade.Status.EXECUTING)
     still_open = 0
     try:
@@ -73,8 +79,11 @@ def run_trade(
             still_open = run.follow(trade)
             if moved:
                 continue
+            if next_attempts(trade=trade, now=now_fn()):
+                sleep(AGAIN_PAUSE_SECONDS)
+                continue
             hold_if_short(trade=trade, now=now_fn())
-            if not unwind_if_short(trade=trade, read_books=read_books, now=now_fn()):
+            if not unwind_if_short(trade=trade, read_books=read_books or book_reader(trade.mode), now=now_fn()):
                 break
     finally:
         run.close()
@@ -108,28 +117,34 @@ class _Run:
         """Send orders side by side, each in its time; returns how many of them are no longer planned through us.
 
         1. When each planned order would go out is known, and who would go too late is denied, before
-        the first one goes. 2. Signed side by side. 3. One after the other: checked, claimed, committed,
-        and handed to a thread for its one call. What an account or a policy makes wait stays planned.
+        the first one goes. 2. Signed side by side. 3. As many as may go out now: checked, claimed and
+        committed together, then handed to threads for one request each. What an account or a policy
+        makes wait stays planned; what another worker's sends put off goes later, or is denied.
         """
         before = self.sent + self.denied
         times = self._schedule(order_ids, trade)
         self.waiting = 0
         with Calls(threads=settings.SEND_THREADS, store=self._store) as calls:
-            ready = []
-            for order in _orders(order_ids):
-                if _must_wait(order):
-                    self.waiting += 1
-                elif order.pk in times and (client := self._client(order)) is not None:
-                    ready.append((order, client))
+            ready = self._ready(order_ids, times)
             signed = calls.sign(ready)
-            for order, client in sorted(ready, key=lambda pair: times[pair[0].pk]):
+            while ready:
+                ready.sort(key=lambda pair: times[pair[0].pk])
                 calls.make_room()
-                self._until(times[order.pk])
+                self._until(times[ready[0][0].pk])
                 calls.land(leave=settings.SEND_THREADS)
-                if _must_wait(order):
-                    self.waiting += 1
-                elif order.action != trade.action or not waits_for_choice(trade):
-                    self._launch(calls, order, client, signed[order.pk])
+                moment = max(self._now(), times[ready[0][0].pk])
+                due = [pair for pair in ready if times[pair[0].pk] <= moment]
+                letters = letters_of(due, room=calls.room)
+                going = {order.pk for letter in letters for order, _ in letter}
+                ready = [pair for pair in ready if pair[0].pk not in going]
+                if waits_for_choice(trade):
+                    letters = [letter for letter in letters if letter[0][0].action != trade.action]
+                claims = claim_all([(order, signed[order.pk]) for letter in letters for order, _ in letter], now=moment)
+                self.sent += len(claims.ours)
+                self.denied += len(claims.denied)
+                self.waiting += claims.waiting
+                ready += self._put_off(letters, claims, times)
+                self._launch(calls, letters, claims, signed)
         return self.sent + self.denied - before
 
     def follow(self, trade: Trade) -> int:
@@ -140,7 +155,7 @@ class _Run:
         rest = trade.orders.filter(status=Status.PLANNED).exclude(pk__in=order_ids).values_list("pk", flat=True)
         orders = _orders([*order_ids, *rest] if order_ids else [])
         now = self._now()
-        times = send_times(orders, recent=recent_sends(orders, now=now), now=now)
+        times = send_times(orders, now=now)
         for order in orders:
             if times[order.pk] > send_deadline(order):
                 del times[order.pk]
@@ -151,7 +166,8 @@ class _Run:
         """Return the account's one client; None, with the order denied, where it cannot be had."""
         if order.account_id not in self._clients:
             try:
-                self._clients[order.account_id] = self._connect(order.account)
+                self._clients[order.account_id] = client = self._connect(order.account)
+                ask_status(account=order.account, client=client, now=self._now())
             except VenueError as error:
                 self.denied += deny(order, f"Not sent: {error}", self._now())
                 return None
@@ -162,48 +178,57 @@ class _Run:
         if pause > 0:
             self._sleep(pause)
 
-    def _launch(self, calls: Calls, order: Order, client: OrderClient, signed: SignedOrder | VenueError) -> None:
-        if isinstance(signed, VenueError):
-            self.denied += deny(order, f"Not sent: {signed}", self._now())
-            return
-        refusal = claim(order, signed, now=self._now())
-        if refusal:
-            self.denied += 1
-        elif refusal is not None:
-            self.sent += 1
-            calls.launch(order, client, signed)
+    def _ready(self, order_ids: list[int], times: Mapping[int, datetime]) -> list[Ready]:
+        """Return the orders that may be signed, each with its client; those behind an unknown write wait."""
+        orders = [order for order in _orders(order_ids) if order.pk in times]
+        unsure = set(
+            Order.objects.filter(
+                account_id__in={order.account_id for order in orders}, status=Status.UNKNOWN
+            ).values_list("account_id", flat=True)
+        )
+        self.waiting += sum(order.account_id in unsure for order in orders)
+        known = [order for order in orders if order.account_id not in unsure]
+        return [(order, client) for order in known if (client := self._client(order)) is not None]
 
-    def _store(self, order: Order, result: SubmitResult) -> None:
-        store_result(order, result, now=self._now())
+    def _put_off(self, letters: Letters, claims: Claims, times: dict[int, datetime]) -> list[Ready]:
+        """Return the orders that another worker's sends put off, with their new times; too late is denied."""
+        again = []
+        for order, client in (ready for letter in letters for ready in letter if ready[0].pk in claims.later):
+            times[order.pk] = claims.later[order.pk]
+            if times[order.pk] > send_deadline(order):
+                self.denied += deny(order, TOO_LATE, self._now())
+            else:
+                again.append((order, client))
+        return again
+
+    def _launch(self, calls: Calls, letters: Letters, claims: Claims, signed: Signed) -> None:
+        """Hand what is ours to threads, one request a letter."""
+        ours = {order.pk for order in claims.ours}
+        for letter in letters:
+            going = [(order, signed[order.pk]) for order, _ in letter if order.pk in ours]
+            if going:
+                calls.launch(letter[0][1], going)
+
+    def _store(self, answers: Answers) -> None:
+        """Store what was answered: an order whose storing fails keeps none of the others from being stored."""
+        now, errors = self._now(), []
+        heed(answers, now=now)
+        for order, result in store_accepted(answers, now=now):
+            try:
+                store_result(order, result, now=now)
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
 
 def claim(order: Order, signed: SignedOrder, *, now: datetime) -> str | None:
-    """Claim a planned order for sending: "" when it is ours, the reason when it was denied, None when it was taken."""
-    with transaction.atomic():
-        refusal = blocked_reason(user_id=order.trade.user_id, action=order.action, lock=True) or send_refusal(
-            order=order, now=now
-        )
-        if refusal:
-            return refusal if deny(order, refusal, now) else None
-        claimed = Order.objects.filter(pk=order.pk, status=Status.PLANNED).update(
-            status=Status.SUBMITTING,
-            submitted_at=now,
-            signed_payload=signed.payload,
-            order_hash=signed.order_hash,
-        )
-        if claimed != 1:
-            return None
-        OrderEvent.objects.create(
-            order=order,
-            at=now,
-            old_status=Status.PLANNED,
-            new_status=Status.SUBMITTING,
-            reason="Signed; sending.",
-            evidence={"client_id": str(order.client_id), "order_hash": signed.order_hash},
-        )
-    # Not read whole: that would drop the market and the account, and a thread must not ask the database for them.
-    order.refresh_from_db(fields=["status", "submitted_at", "signed_payload", "order_hash"])
-    return ""
+    """Claim one planned order for sending: "" when it is ours, the reason when it was denied, else None.
+
+    None means that another worker took it, or that it waits.
+    """
+    claims = claim_all([(order, signed)], now=now)
+    return claims.denied.get(order.pk, None if not claims.ours else "")
 
 
 def store_result(order: Order, result: SubmitResult, *, now: datetime) -> None:
@@ -212,9 +237,12 @@ def store_result(order: Order, result: SubmitResult, *, now: datetime) -> None:
     if result.placement is Placement.ACCEPTED:
         Order.objects.filter(pk=order.pk, venue_order_id="").update(venue_order_id=result.venue_order_id)
         order.venue_order_id = result.venue_order_id
+        remember_accepted(order=order, now=now)
+    if result.notice is not None:
+        remember(account=order.account, notice=result.notice, now=now)
     try:
         if result.placement is Placement.REJECTED:
-            order.transition_to(Status.REJECTED, reason=result.reason, at=now, evidence=evidence)
+            order.transition_to(Status.REJECTED, reason=_why_rejected(order, result), at=now, evidence=evidence)
         elif result.placement is Placement.UNKNOWN:
             order.transition_to(Status.UNKNOWN, reason=result.reason, at=now, evidence=evidence)
         elif result.placement is Placement.UNSENT:
@@ -270,9 +298,12 @@ def apply_sighting(order: Order, sighting: Sighting, *, now: datetime) -> bool:
     return order.transition_to(status, reason=reason, at=now, evidence=evidence)
 
 
-def follow(order: Order, *, client: OrderClient, now: datetime) -> bool:
-    """Look an accepted order up; cancel what still rests, since none of ours is meant to. True when it has ended."""
-    sighting = client.look_up(order)
+def follow(order: Order, *, client: OrderClient, now: datetime, sighting: Sighting | None = None) -> bool:
+    """Look an accepted order up; cancel what still rests, since none of ours is meant to. True when it has ended.
+
+    `sighting` is the look-up where it was just made.
+    """
+    sighting = sighting or client.look_up(order)
     if apply_sighting(order, sighting, now=now):
         return True
     if sighting.order is None or not sighting.order.is_open:
@@ -299,9 +330,14 @@ def _follow(
             return 0
         if look:
             sleep(LOOK_PAUSE_SECONDS)
-        for order in waiting:
+        looking = [(order, clients[order.account_id]) for order in waiting]
+        sightings = look_up_all(looking, threads=settings.SEND_THREADS)
+        for order, client in looking:
             try:
-                follow(order, client=clients[order.account_id], now=now_fn())
+                sighting = sightings[order.pk]
+                if isinstance(sighting, VenueError):
+                    raise sighting
+                follow(order, client=client, now=now_fn(), sighting=sighting)
             except VenueError as error:
                 logger.warning("order %s: the venue could not be read: %s", order.pk, error)
     return trade.orders.filter(status__in=(Status.OPEN, Status.PENDING_CANCEL)).count()
@@ -314,6 +350,16 @@ def _orders(order_ids: list[int]) -> list[Order]:
     return [found[order_id] for order_id in order_ids if order_id in found]
 
 
-def _must_wait(order: Order) -> bool:
-    """Tell whether the account has a write whose outcome nobody knows: nothing new goes out before it is known."""
-    return Order.objects.filter(account_id=order.account_id, status=Status.UNKNOWN).exists()
+def _why_rejected(order: Order, result: SubmitResult) -> str:
+    """Return a refusal's words; of a sale for want of contracts, say that they are not settled yet where that is so."""
+    if order.action == TradeAction.SELL and "balance" in result.reason.lower():
+        unsettled = Fill.objects.filter(
+            account_id=order.account_id,
+            order__market_id=order.market_id,
+            order__side=order.side,
+            order__action=TradeAction.BUY,
+            settlement=Fill.Settlement.MATCHED,
+        )
+        if unsettled.exists():
+            return f"What was bought is not settled on chain yet, so it cannot be sold. {result.reason}"
+    return result.reason

@@ -16,6 +16,7 @@ from itomarkets.lib import clock
 from . import polymarket
 from .engine import Refused, World
 from .faults import FaultError, FaultyConnections, parse_fault
+from .latency import parse_latency
 from .model import KALSHI, VENUES, ZERO, SandboxMarket
 from .store import Account
 
@@ -44,6 +45,8 @@ def routes(world: World, faults: FaultyConnections) -> list[Route]:
         ("POST", "/faults", control.set_faults),
         ("DELETE", "/faults", control.clear_faults),
         ("GET", "/requests", control.show_requests),
+        ("GET", "/latency", control.show_latency),
+        ("POST", "/latency", control.set_latency),
     ]
     return [Route(path, _serve(handler), methods=[method]) for method, path, handler in table]
 
@@ -141,6 +144,23 @@ class Control:
     def show_requests(self, body: dict[str, Any], request: Request) -> Any:
         """List what reached the exchanges, oldest first, and the fault that each request met."""
         return {"requests": [asdict(logged) for logged in self.faults.requests]}
+
+    def set_latency(self, body: dict[str, Any], request: Request) -> Any:
+        """Answer each order between `least_seconds` and `most_seconds` after it arrived, drawn from `seed`."""
+        self.faults.latency = parse_latency(
+            body.get("least_seconds", 0.0), body.get("most_seconds", 0.0), body.get("seed", 0)
+        )
+        return self.show_latency(body, request)
+
+    def show_latency(self, body: dict[str, Any], request: Request) -> Any:
+        """Tell the bounds, and what each order has drawn since they were set."""
+        latency = self.faults.latency
+        return {
+            "least_seconds": latency.least,
+            "most_seconds": latency.most,
+            "seed": latency.seed,
+            "drawn": latency.drawn,
+        }
 
     def _market(self, body: dict[str, Any]) -> SandboxMarket:
         venue, key = str(body.get("venue", "")), str(body.get("key", ""))

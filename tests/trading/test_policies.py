@@ -395,7 +395,16 @@ def test_a_budget_lets_its_burst_out_at_once_and_the_rest_at_its_pace() -> None:
     budget = WriteBudget(per_second=10, burst=3)
     seconds = [budget.offset(number).total_seconds() for number in range(5)]
     assert seconds == [0, 0, 0, 0.1, 0.2]
-    assert budget.window == timedelta(milliseconds=300)
+
+
+def test_a_bucket_that_was_used_gives_back_one_order_at_a_time(now: datetime) -> None:
+    budget = WriteBudget(per_second=10, burst=3)
+    whole_at: datetime | None = None
+    for _ in range(3):
+        assert budget.next_at(whole_at, now) == now
+        whole_at = budget.spent(whole_at, now)
+    assert budget.next_at(whole_at, now) == now + timedelta(milliseconds=100)
+    assert budget.next_at(whole_at, now + timedelta(seconds=1)) == now + timedelta(seconds=1)
 
 
 def test_accounts_send_side_by_side_and_paper_waits_for_nobody(settings: Any) -> None:
@@ -409,10 +418,14 @@ def test_what_an_account_has_just_sent_delays_its_next_orders(
     user: User, books: Books, settings: Any, now: datetime
 ) -> None:
     settings.WRITE_BUDGETS = {"kalshi": (2, 2)}
-    orders = list(make_trade(user, books, "best_effort").orders.select_related("account"))
-    account = orders[0].account_id
-    recent = {account: [now - timedelta(milliseconds=500), now - timedelta(seconds=5)]}
-    times = send_times(orders, recent=recent, now=now)
+    trade = make_trade(user, books, "best_effort")
+    # One order went out half a second ago: the bucket of two is whole again at once.
+    VenueAccount.objects.update(budget_whole_at=now)
+    orders = list(trade.orders.select_related("account"))
+    times = send_times(orders, now=now)
+    assert [(at - now).total_seconds() for at in times.values()] == [0, 0, 0.5, 1]
+    VenueAccount.objects.update(budget_whole_at=now + timedelta(milliseconds=500))
+    times = send_times(list(trade.orders.select_related("account")), now=now)
     assert [(at - now).total_seconds() for at in times.values()] == [0, 0.5, 1, 1.5]
 
 

@@ -1,0 +1,236 @@
+"""The two transactions around a send, for one order or for many: the claim before it, the acceptance after it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Case, CharField, Value, When
+
+from itomarkets.lib.venues import VenueError
+from trading.attempts import turned_up_reason
+from trading.holding import deny
+from trading.limits import desk_of, send_refusal
+from trading.models import Order, OrderEvent, Trade, VenueAccount
+from trading.schedule import WriteBudget, budget_of, put_off
+from trading.switch import blocked_reason
+from trading.venue_state import closed_reason, closed_states, remember_accepted
+from trading.venues.base import Placement, SignedOrder, SubmitResult
+
+Status = Order.Status
+Answer = tuple[Order, SubmitResult]
+# Between two machines' clocks, or after one that was set back, a plan may lie this far ahead and no further.
+AHEAD = timedelta(seconds=30)
+SET_BACK = "Not sent: this server's clock was set back since the order was planned. Quote the basket again."
+# Where a venue that says "too many" names no time: at least this long, and up to as much again by the order's id.
+PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What became of the orders of one claim; one that is named nowhere was taken by another worker, or waits."""
+
+    ours: tuple[Order, ...] = ()
+    # Why each was denied, by its id.
+    denied: Mapping[int, str] = field(default_factory=dict)
+    # When the account's write budget lets each go, by its id: another worker has used it meanwhile.
+    later: Mapping[int, datetime] = field(default_factory=dict)
+    # How many wait for a write of unknown outcome on their account.
+    waiting: int = 0
+
+
+def claim_all(signed: Sequence[tuple[Order, SignedOrder | VenueError]], *, now: datetime) -> Claims:
+    """Claim planned orders of one trade for sending, in one transaction: either all that may go, or none.
+
+    Switch, venues, unknown writes, limits and the accounts' write budgets are read in it, under the
+    locks of switch and accounts, in this order. The claim itself is a conditional update whose count
+    must be right.
+    """
+    if not signed:
+        return Claims()
+    orders = [order for order, _ in signed]
+    denied: dict[int, str] = {}
+    later: dict[int, datetime] = {}
+    ours: list[tuple[Order, SignedOrder]] = []
+    waiting = 0
+    with transaction.atomic():
+        blocked = _blocked(orders)
+        accounts = {
+            account.pk: account
+            for account in VenueAccount.objects.select_for_update()
+            .filter(pk__in={order.account_id for order in orders})
+            .order_by("pk")
+        }
+        budgets = _Budgets(accounts)
+        planned = set(
+            Order.objects.select_for_update(of=("self",))
+            .filter(pk__in=[order.pk for order in orders], status=Status.PLANNED)
+            .order_by("pk")
+            .values_list("pk", flat=True)
+        )
+        unsure = set(
+            Order.objects.filter(account_id__in=accounts, status=Status.UNKNOWN).values_list("account_id", flat=True)
+        )
+        states = closed_states()
+        desk = desk_of(orders, accounts=accounts, now=now)
+        for order, payload in signed:
+            if order.pk not in planned:
+                continue
+            if order.account_id in unsure:
+                # Nothing new goes to an account before the fate of its last write is known.
+                waiting += 1
+                continue
+            closed = closed_reason(states, account=accounts[order.account_id], market=order.market, now=now)
+            refusal = (
+                blocked.get(order.market.venue, "")
+                or (f"Not sent: {payload}" if isinstance(payload, VenueError) else "")
+                or send_refusal(order=order, now=now, desk=desk)
+                or (SET_BACK if order.created_at > now + AHEAD else "")
+            )
+            if closed and not refusal and _asks(order):
+                continue
+            refusal = refusal or turned_up_reason(order) or (f"Not sent: {closed}" if closed else "")
+            if refusal:
+                denied[order.pk] = refusal
+                deny(order, refusal, now)
+            elif (at := budgets.next_at(order, now)) > now:
+                later[order.pk] = at
+            elif not isinstance(payload, VenueError):
+                budgets.spend(order, now)
+                ours.append((order, payload))
+        _claim(ours, now)
+        budgets.save()
+    for order, payload in ours:
+        order.status, order.submitted_at = Status.SUBMITTING, now
+        order.signed_payload, order.order_hash = payload.payload, payload.order_hash
+    return Claims(tuple(order for order, _ in ours), denied, later, waiting)
+
+
+def store_accepted(answers: Sequence[Answer], *, now: datetime) -> list[Answer]:
+    """Store in one transaction which orders were accepted; returns the answers that must be stored one by one.
+
+    Those are every other kind of answer, and orders that a look-up was quicker to judge.
+    """
+    accepted = {order.pk: (order, result) for order, result in answers if result.placement is Placement.ACCEPTED}
+    if len(accepted) < 2:
+        return list(answers)
+    with transaction.atomic():
+        sending = list(
+            Order.objects.select_for_update(of=("self",))
+            .filter(pk__in=accepted, status=Status.SUBMITTING, venue_order_id="")
+            .order_by("pk")
+            .values_list("pk", flat=True)
+        )
+        reason = "Accepted by the venue."
+        Order.objects.filter(pk__in=sending, status=Status.SUBMITTING).update(
+            status=Status.OPEN,
+            reason=reason,
+            venue_order_id=_each({pk: accepted[pk][1].venue_order_id for pk in sending}),
+        )
+        OrderEvent.objects.bulk_create(
+            OrderEvent(
+                order_id=pk,
+                at=now,
+                old_status=Status.SUBMITTING,
+                new_status=Status.OPEN,
+                reason=reason,
+                evidence={"placement": Placement.ACCEPTED.value, **accepted[pk][1].evidence},
+            )
+            for pk in sending
+        )
+    for pk in sending:
+        order, result = accepted[pk]
+        order.status, order.reason, order.venue_order_id = Status.OPEN, reason, result.venue_order_id
+    for order in {accepted[pk][0].account_id: accepted[pk][0] for pk in sending}.values():
+        remember_accepted(order=order, now=now)
+    stored = {pk for pk in sending if accepted[pk][1].sighting is None}
+    return [(order, result) for order, result in answers if order.pk not in stored]
+
+
+def heed(answers: Sequence[Answer], *, now: datetime) -> None:
+    """Put off what an account sends next where its venue has said that we send too much."""
+    asked: dict[int, float] = {}
+    for order, result in answers:
+        if result.retry_after is not None:
+            # Two workers that were told so in the same moment must not come back in the same moment.
+            pause = result.retry_after or PAUSE_SECONDS
+            asked[order.account_id] = max(asked.get(order.account_id, 0), pause + order.client_id.int % 1000 / 1000)
+    for account_id, seconds in asked.items():
+        put_off(account_id=account_id, seconds=seconds, now=now)
+
+
+class _Budgets:
+    """The write budgets of locked accounts while orders are being claimed."""
+
+    def __init__(self, accounts: Mapping[int, VenueAccount]) -> None:
+        self._accounts = accounts
+        self._budgets: dict[int, WriteBudget] = {}
+        for account in accounts.values():
+            budget = budget_of(account.kind)
+            if budget is not None:
+                self._budgets[account.pk] = budget
+        self._spent: set[int] = set()
+
+    def next_at(self, order: Order, now: datetime) -> datetime:
+        budget = self._budgets.get(order.account_id)
+        return now if budget is None else budget.next_at(self._accounts[order.account_id].budget_whole_at, now)
+
+    def spend(self, order: Order, now: datetime) -> None:
+        account, budget = self._accounts[order.account_id], self._budgets.get(order.account_id)
+        if budget is not None:
+            account.budget_whole_at = budget.spent(account.budget_whole_at, now)
+            self._spent.add(account.pk)
+
+    def save(self) -> None:
+        for account_id in sorted(self._spent):
+            account = self._accounts[account_id]
+            VenueAccount.objects.filter(pk=account_id).update(budget_whole_at=account.budget_whole_at)
+
+
+def _blocked(orders: Sequence[Order]) -> dict[str, str]:
+    """Lock and read the switches that orders of one trade are under; gives why not, by venue."""
+    first = orders[0]
+    venues = sorted({order.market.venue for order in orders})
+    user_id, action = first.trade.user_id, first.action
+    if not blocked_reason(user_id=user_id, action=action, venues=venues, lock=True):
+        return {}
+    return {venue: blocked_reason(user_id=user_id, action=action, venues=(venue,), lock=True) for venue in venues}
+
+
+def _claim(ours: Sequence[tuple[Order, SignedOrder]], now: datetime) -> None:
+    if not ours:
+        return
+    claimed = Order.objects.filter(pk__in=[order.pk for order, _ in ours], status=Status.PLANNED).update(
+        status=Status.SUBMITTING,
+        submitted_at=now,
+        signed_payload=_each({order.pk: signed.payload for order, signed in ours}),
+        order_hash=_each({order.pk: signed.order_hash for order, signed in ours}),
+    )
+    if claimed != len(ours):
+        raise RuntimeError(f"{claimed} of {len(ours)} locked orders were still planned; nothing was claimed or sent.")
+    OrderEvent.objects.bulk_create(
+        OrderEvent(
+            order=order,
+            at=now,
+            old_status=Status.PLANNED,
+            new_status=Status.SUBMITTING,
+            reason="Signed; sending.",
+            evidence={"client_id": str(order.client_id), "order_hash": signed.order_hash},
+        )
+        for order, signed in ours
+    )
+
+
+def _each(values: Mapping[int, str]) -> Case:
+    """Give each row its own value, by its id."""
+    return Case(
+        *(When(pk=pk, then=Value(value)) for pk, value in values.items()),
+        default=Value(""),
+        output_field=CharField(),
+    )
+
+
+def _asks(order: Order) -> bool:
+    """Tell whether an order that its venue does not take waits for its owner's word instead of being denied."""
+    trade = order.trade
+    return trade.policy == Trade.Policy.HOLD_AND_ASK and trade.continued_at is None and order.action == trade.action

@@ -1,17 +1,24 @@
-"""What a person holds, valued at what the bids would pay now: by basket and by venue."""
+"""What a person holds, valued at what the bids would pay now: by basket and by venue; and what is won, not yet cash."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
+
+from django.db.models import Max, Sum
 
 from accounts.models import User
 from itomarkets.lib.rounding import ONE, ZERO
 from itomarkets.lib.venues import Side, Venue
 from markets.models import Market, Quote
 from markets.quotes import freshness
-from trading.models import Order, Position, TradeAction, VenueAccount
-from trading.positions import money_of
+from trading.holdings import money_of
+from trading.models import Fill, LedgerLine, Order, Position, TradeAction, VenueAccount
+from trading.outcomes import is_exclusive
+
+# Account, basket, market, side.
+Holding = tuple[int, int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,12 @@ class PositionLine:
     is_resolved: bool
     note: str
     close_at: datetime | None
+    # Matched at the venue and not yet settled on chain.
+    pending: Decimal = ZERO
+    event_id: int | None = None
+    event_title: str = ""
+    # At most one market of its event comes true.
+    is_exclusive: bool = False
 
     @property
     def profit(self) -> Decimal | None:
@@ -69,86 +82,11 @@ class Sums:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BasketGroup:
-    """What is held for one basket. `sides` are the basket's sides that were bought."""
+class Summed:
+    """What has totals, readable as its own figures: `group.cost` is `group.sums.cost`."""
 
-    basket_id: int
-    name: str
-    slug: str
+    __slots__ = ()
     sums: Sums
-    lines: tuple[PositionLine, ...]
-    sides: tuple[str, ...]
-
-    @property
-    def can_close(self) -> bool:
-        return any(not line.is_resolved for line in self.lines)
-
-    @property
-    def value(self) -> Decimal:
-        return self.sums.value
-
-    @property
-    def cost(self) -> Decimal:
-        return self.sums.cost
-
-    @property
-    def open(self) -> Decimal:
-        return self.sums.open
-
-    @property
-    def realised(self) -> Decimal:
-        return self.sums.realised
-
-
-@dataclass(frozen=True, slots=True)
-class VenueGroup:
-    """What is held at one venue."""
-
-    venue: str
-    name: str
-    sums: Sums
-
-    @property
-    def positions(self) -> int:
-        return self.sums.positions
-
-    @property
-    def cost(self) -> Decimal:
-        return self.sums.cost
-
-    @property
-    def value(self) -> Decimal:
-        return self.sums.value
-
-    @property
-    def open(self) -> Decimal:
-        return self.sums.open
-
-
-@dataclass(frozen=True, slots=True)
-class AccountLine:
-    """One account's cash: all of it, and what is not reserved for orders."""
-
-    account_id: int
-    name: str
-    cash: Decimal
-    available: Decimal
-    checked_at: datetime | None
-    differences: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Portfolio:
-    """Everything that a person holds in one mode. Profit over all time is `open` plus `realised`."""
-
-    mode: str
-    accounts: tuple[AccountLine, ...]
-    baskets: tuple[BasketGroup, ...]
-    venues: tuple[VenueGroup, ...]
-    sums: Sums
-    cash: Decimal
-    available: Decimal
 
     @property
     def positions_count(self) -> int:
@@ -174,9 +112,99 @@ class Portfolio:
     def fees(self) -> Decimal:
         return self.sums.fees
 
+
+@dataclass(frozen=True, slots=True)
+class BasketGroup(Summed):
+    """What is held for one basket. `sides` are the basket's sides that were bought."""
+
+    basket_id: int
+    name: str
+    slug: str
+    sums: Sums
+    lines: tuple[PositionLine, ...]
+    sides: tuple[str, ...]
+
+    @property
+    def can_close(self) -> bool:
+        return any(not line.is_resolved for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class VenueGroup(Summed):
+    """What is held at one venue."""
+
+    venue: str
+    name: str
+    sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimLine:
+    """What a resolved market has paid on chain and its owner has not redeemed: not cash yet."""
+
+    account_id: int
+    account: str
+    market_id: int
+    question: str
+    amount: Decimal
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PairLine:
+    """YES and NO of one question held together: whatever happens they pay a dollar a pair."""
+
+    account_id: int
+    account: str
+    market_id: int
+    question: str
+    pairs: Decimal
+
+    @property
+    def pays(self) -> Decimal:
+        return self.pairs * ONE
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLine:
+    """One account's cash: all of it, and what is not reserved for orders; `claimable` is not part of it."""
+
+    account_id: int
+    name: str
+    cash: Decimal
+    available: Decimal
+    checked_at: datetime | None
+    differences: tuple[str, ...]
+    claimable: Decimal = ZERO
+    # Rows of VenueAccount.external: what was placed there elsewhere.
+    external: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio(Summed):
+    """Everything that a person holds in one mode. Profit over all time is `open` plus `realised`."""
+
+    mode: str
+    accounts: tuple[AccountLine, ...]
+    baskets: tuple[BasketGroup, ...]
+    venues: tuple[VenueGroup, ...]
+    sums: Sums
+    cash: Decimal
+    available: Decimal
+    claims: tuple[ClaimLine, ...] = ()
+    pairs: tuple[PairLine, ...] = ()
+
+    @property
+    def lines(self) -> tuple[PositionLine, ...]:
+        return tuple(line for group in self.baskets for line in group.lines)
+
+    @property
+    def claimable(self) -> Decimal:
+        return sum((claim.amount for claim in self.claims), ZERO)
+
     @property
     def worth(self) -> Decimal:
-        return self.cash + self.value
+        return self.cash + self.claimable + self.value
 
 
 def portfolio_of(user: User, *, mode: str, now: datetime) -> Portfolio:
@@ -188,7 +216,9 @@ def portfolio_of(user: User, *, mode: str, now: datetime) -> Portfolio:
         .select_related("market", "market__event", "market__quote", "basket")
         .order_by("basket__name", "market_id", "side")
     )
-    lines = [_line(row, now) for row in rows if row.count]
+    pending = _pending(accounts)
+    lines = [_line(row, now, pending) for row in rows if row.count]
+    claims = _claims(accounts)
     sides = _bought_sides(accounts)
     baskets = []
     for basket in {row.basket_id: row.basket for row in rows}.values():
@@ -219,6 +249,8 @@ def portfolio_of(user: User, *, mode: str, now: datetime) -> Portfolio:
             available=account.cash - reserved.get(account.pk, ZERO),
             checked_at=account.checked_at,
             differences=tuple(account.differences),
+            claimable=sum((claim.amount for claim in claims if claim.account_id == account.pk), ZERO),
+            external=tuple(account.external),
         )
         for account in accounts
     )
@@ -230,7 +262,54 @@ def portfolio_of(user: User, *, mode: str, now: datetime) -> Portfolio:
         sums=_sums(lines, rows),
         cash=sum((account.cash for account in accounts), ZERO),
         available=sum((line.available for line in account_lines), ZERO),
+        claims=claims,
+        pairs=_pairs(accounts, [row for row in rows if row.count]),
     )
+
+
+def _claims(accounts: Sequence[VenueAccount]) -> tuple[ClaimLine, ...]:
+    names = {account.pk: str(account) for account in accounts}
+    found = list(
+        LedgerLine.objects.filter(entry__account__in=accounts, book=LedgerLine.Book.CLAIMABLE)
+        .order_by("entry__account", "entry__market")
+        .values_list("entry__account", "entry__market")
+        .annotate(sum=Sum("amount"), since=Max("entry__at"))
+    )
+    open_claims = [row for row in found if row[2] > 0]
+    if not open_claims:
+        return ()
+    markets = Market.objects.select_related("event").in_bulk([market_id for _, market_id, _, _ in open_claims])
+    return tuple(
+        ClaimLine(account_id, names[account_id], market_id, markets[market_id].question, amount, since)
+        for account_id, market_id, amount, since in open_claims
+    )
+
+
+def _pairs(accounts: Sequence[VenueAccount], rows: Sequence[Position]) -> tuple[PairLine, ...]:
+    names = {account.pk: str(account) for account in accounts}
+    held: dict[tuple[int, int], dict[str, Decimal]] = {}
+    questions: dict[int, str] = {}
+    for row in rows:
+        sides = held.setdefault((row.account_id, row.market_id), {Side.YES.value: ZERO, Side.NO.value: ZERO})
+        sides[row.side] += row.count
+        questions[row.market_id] = row.market.question
+    return tuple(
+        PairLine(account_id, names[account_id], market_id, questions[market_id], min(sides.values()))
+        for (account_id, market_id), sides in held.items()
+        if min(sides.values()) > 0
+    )
+
+
+def _pending(accounts: Sequence[VenueAccount]) -> dict[Holding, Decimal]:
+    """Return the contracts bought that the chain has not settled, by account, basket, market and side."""
+    fills = Fill.objects.filter(
+        account__in=accounts, settlement=Fill.Settlement.MATCHED, order__action=TradeAction.BUY
+    ).values_list("account_id", "order__trade__basket_id", "order__market_id", "order__side", "count")
+    counts: dict[Holding, Decimal] = {}
+    for *found, count in fills:
+        key: Holding = (found[0], found[1], found[2], found[3])
+        counts[key] = counts.get(key, ZERO) + count
+    return counts
 
 
 def _sums(lines: Sequence[PositionLine], rows: Iterable[Position]) -> Sums:
@@ -264,8 +343,8 @@ def _bought_sides(accounts: Sequence[VenueAccount]) -> dict[int, set[str]]:
     return sides
 
 
-def _line(row: Position, now: datetime) -> PositionLine:
-    market = row.market
+def _line(row: Position, now: datetime, pending: Mapping[Holding, Decimal]) -> PositionLine:
+    market, event = row.market, row.market.event
     quote = getattr(market, "quote", None)
     bid, is_old, note = _mark(market, row.side, quote, now)
     return PositionLine(
@@ -286,6 +365,10 @@ def _line(row: Position, now: datetime) -> PositionLine:
         is_resolved=market.is_resolved,
         note=note,
         close_at=market.close_at,
+        pending=min(row.count, pending.get((row.account_id, row.basket_id, market.pk, row.side), ZERO)),
+        event_id=event.pk if event else None,
+        event_title=event.title if event else "",
+        is_exclusive=is_exclusive(event),
     )
 
 

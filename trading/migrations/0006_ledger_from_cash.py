@@ -53,8 +53,8 @@ def say_what_yes_paid(apps, schema_editor):
 
 def hold_the_ledger(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(ZERO_SUM)
-        schema_editor.execute(NO_UPDATE)
+        schema_editor.execute(ZERO_SUM, params=None)  # its % are no placeholders
+        schema_editor.execute(NO_UPDATE, params=None)
         for table in TABLES:
             schema_editor.execute(
                 f"CREATE CONSTRAINT TRIGGER {table}_zero AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED "

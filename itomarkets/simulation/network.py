@@ -31,6 +31,7 @@ class Arrival:
     path: str
     query: str
     body: str
+    agent: str = ""
     fault: str = ""
     status: int = 0
     retry_after: float | None = None
@@ -92,6 +93,7 @@ class Network:
             path=path,
             query=request.url.query.decode(),
             body=request.content.decode(errors="replace"),
+            agent=request.headers.get("User-Agent", ""),
         )
         if arrival.is_create and self.refusals[arrival.venue] > 0:
             self.refusals[arrival.venue] -= 1

@@ -130,17 +130,30 @@ class Judges:
         assert left >= -slack, f"I9: {account} got more orders than {rate} a second and {burst} at once"
 
     def pauses_are_kept(self, arrival: Arrival) -> None:
-        """I9: after a 429 with Retry-After nothing is asked of that exchange before it said so."""
-        until, number = self.paused_until.get(arrival.venue, (0.0, 0))
-        assert arrival.seconds >= until - 0.1, (
-            f"I9: {arrival.method} {arrival.path} came {until - arrival.seconds:.1f} s before request {number} "
-            "had been told to"
-        )
+        """I9: after a 429 with Retry-After nobody reads from that exchange, and nothing is sent, before it said so.
+
+        Reads and writes have limits of their own at both exchanges; a cancel is asked for whatever was said.
+        """
+        for lane in self._lanes(arrival):
+            until, number = self.paused_until.get(lane, (0.0, 0))
+            assert arrival.seconds >= until - 0.1, (
+                f"I9: {arrival.method} {arrival.path} came {until - arrival.seconds:.1f} s before it may, as request "
+                f"{number} had been told"
+            )
 
     def _told_to_pause(self, arrival: Arrival) -> None:
         if arrival.retry_after is not None:
             until = arrival.seconds + min(arrival.retry_after, LONGEST_WAIT_SECONDS)
-            self.paused_until[arrival.venue] = (until, arrival.number)
+            self.paused_until |= dict.fromkeys(self._lanes(arrival), (until, arrival.number))
+
+    def _lanes(self, arrival: Arrival) -> list[str]:
+        """Name what a pause holds back: an account's orders, or everybody's reads."""
+        if arrival.is_create:
+            return [f"orders of {create.order.account_id}" for create in self._creates(arrival)]
+        if arrival.is_cancel:
+            return []
+        # Polymarket's SDK and our own client read side by side.
+        return [f"reads of {arrival.venue} by {arrival.agent}"]
 
     def _creates(self, arrival: Arrival) -> Iterator[Create]:
         if not arrival.is_create:

@@ -117,14 +117,16 @@ class Weather:
             loss=chance.uniform(0, MOST_LOST), replay=chance.uniform(0, MOST_REPLAYED), crash=chance.uniform(0, 0.3)
         )
 
-    def plan(self, chance: random.Random) -> list[Fault]:
-        """Draw what the next calls of each endpoint meet."""
+    def plan(self, chance: random.Random, *, is_noisy: bool) -> list[Fault]:
+        """Draw what the next calls of each endpoint meet; only if `is_noisy` are rows told with another price."""
         lines = []
         for endpoint in ENDPOINTS:
             rate = self.replay if endpoint.is_replay else self.loss
             for nth in range(1, CALLS_PLANNED + 1):
                 if chance.random() < rate:
                     fault = chance.choice(endpoint.faults)
+                    if fault == "other_price" and not is_noisy:
+                        fault = "duplicate_rows"
                     seconds = round(chance.uniform(*SECONDS.get(fault, (0, 0))), 1)
                     lines.append(Fault(endpoint.method, endpoint.path, nth, fault, seconds))
         return lines

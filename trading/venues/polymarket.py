@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import httpx
+from django.conf import settings
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
@@ -42,6 +43,7 @@ from polymarket.models.clob.order_response import AcceptedOrder, OrderResponse, 
 from polymarket.models.clob.orders import SignedOrder as SdkOrder
 
 from itomarkets.lib import clock
+from itomarkets.lib.http import LONGEST_WAIT_SECONDS, limiter_for
 from itomarkets.lib.rounding import ZERO, quantize
 from itomarkets.lib.venues import (
     Side,
@@ -402,7 +404,7 @@ class PolymarketOrders:
         return Sighting(order=found, fills=fills, complete=True)
 
     def cancel(self, order: Order) -> None:
-        with _translated("canceling"):
+        with _translated("canceling", is_limited=False):
             self._client.cancel_order(order_id=order.venue_order_id or order.order_hash)
 
     def cash(self) -> Decimal:
@@ -534,14 +536,21 @@ def _dollars(millionths: int) -> Decimal:
 
 
 @contextmanager
-def _translated(doing: str) -> Iterator[None]:
-    """Turn the SDK's errors into ours; its exceptions and httpx's never leave this file."""
+def _translated(doing: str, *, is_limited: bool = True) -> Iterator[None]:
+    """Turn the SDK's errors into ours; its exceptions and httpx's never leave this file.
+
+    The SDK waits for nobody: what is limited keeps the pause that the venue has asked any of its readers for.
+    """
     said = f"polymarket, {doing}"
+    limiter = limiter_for(Venue.POLYMARKET, "sdk", settings.VENUE_REQUESTS_PER_SECOND[Venue.POLYMARKET])
     try:
+        if is_limited:
+            limiter.wait()
         yield
     except VenueError:
         raise
     except RateLimitError as error:
+        limiter.pause(min(error.retry_after or 1.0, LONGEST_WAIT_SECONDS))
         raise VenueRateLimited(f"{said}: {error}", retry_after=error.retry_after, venue=Venue.POLYMARKET) from error
     except RequestRejectedError as error:
         raise _refusal(said, error) from error

@@ -22,6 +22,7 @@ from django.db import OperationalError, connection
 from django.utils.module_loading import module_has_submodule
 
 from itomarkets.lib.bench import RATIOS, SCALES, Bench, Row, in_order
+from itomarkets.processes import free_port
 
 DATABASES = ("sqlite", "postgres")
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
@@ -144,6 +145,8 @@ def _environment(database: str, folder: Path) -> dict[str, str]:
         "SECRET_KEY": secrets.token_urlsafe(60),
         "CREDENTIAL_KEYS": f"bench:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "VENUES": "sandbox",
+        # Where a bench that needs the exchanges starts their stand-in.
+        "SANDBOX_URL": f"http://127.0.0.1:{free_port()}",
         "LIVE_TRADING": "0",
         "DEBUG": "0",
         "INSECURE_HTTP": "1",

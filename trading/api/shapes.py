@@ -173,3 +173,77 @@ class PositionShape(Shape):
     is_resolved = serializers.BooleanField()
     note = serializers.CharField(allow_blank=True)
     close_at = serializers.DateTimeField(allow_null=True)
+
+
+class AccountCashShape(Shape):
+    """One account's cash; `available` is what no order holds back, `claimable` is not part of it."""
+
+    account = serializers.CharField()
+    cash = DecimalText()
+    available = DecimalText()
+    claimable = DecimalText()
+    checked_at = serializers.DateTimeField(allow_null=True)
+    differences = serializers.ListField(child=serializers.CharField())
+
+
+class ExposureLineShape(Shape):
+    """What a part of the portfolio cost, would bring now, and pays at least and at most in the end."""
+
+    key = serializers.CharField(allow_blank=True)
+    name = serializers.CharField()
+    positions = serializers.IntegerField()
+    cost = DecimalText()
+    value = DecimalText()
+    worst = DecimalText()
+    best = DecimalText()
+
+
+class OutcomeShape(Shape):
+    """One outcome of an exclusive event; `market_id` is null where no market that is held comes true."""
+
+    market_id = serializers.CharField(allow_null=True)
+    name = serializers.CharField()
+    pays = DecimalText()
+    profit = DecimalText()
+
+
+class EventOutcomesShape(Shape):
+    event_id = serializers.CharField()
+    title = serializers.CharField(allow_blank=True)
+    venue = serializers.ChoiceField(choices=Venue.choices)
+    is_exhaustive = serializers.BooleanField()
+    cost = DecimalText()
+    outcomes = OutcomeShape(many=True)
+
+
+class ExternalShape(Shape):
+    """What was placed on an account elsewhere; it is counted, and never adopted."""
+
+    account = serializers.CharField()
+    order = serializers.CharField(allow_blank=True)
+    market = serializers.CharField(allow_blank=True)
+    side = serializers.CharField(allow_blank=True)
+    status = serializers.CharField()
+    count = DecimalText()
+    price = DecimalText()
+    cost = DecimalText()
+
+
+class ExposureShape(Shape):
+    """What a portfolio in one mode is exposed to: by factor, theme, event and venue, and outcome by outcome."""
+
+    mode = serializers.ChoiceField(choices=VenueAccount.Mode.choices)
+    cash = DecimalText()
+    available = DecimalText()
+    claimable = DecimalText()
+    worth = DecimalText()
+    realised = DecimalText()
+    fees = DecimalText()
+    total = ExposureLineShape()
+    accounts = AccountCashShape(many=True)
+    factors = ExposureLineShape(many=True)
+    themes = ExposureLineShape(many=True)
+    events = ExposureLineShape(many=True)
+    venues = ExposureLineShape(many=True)
+    outcomes = EventOutcomesShape(many=True)
+    external = ExternalShape(many=True)

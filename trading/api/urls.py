@@ -10,4 +10,5 @@ urlpatterns: list[URLPattern] = [
     path("trades/<uuid:trade_id>", views.TradeDetail.as_view(), name="api-trade-detail"),
     path("trades/<uuid:trade_id>/choices", views.TradeChoices.as_view(), name="api-trade-choices"),
     path("positions", views.PositionList.as_view(), name="api-position-list"),
+    path("exposure", views.ExposureView.as_view(), name="api-exposure"),
 ]

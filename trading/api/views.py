@@ -30,10 +30,12 @@ from itomarkets.lib.scopes import Scope
 from itomarkets.lib.venues import Side, VenueError
 from markets.api.ids import ids_of
 from trading.api import serializers, shapes
+from trading.api.exposure import show_exposure
 from trading.api.inputs import ChoiceInput, QuoteInput, TradeInput
 from trading.api.once import once, read_key
 from trading.api.reach import baskets_of, modes_of, quotes_of, trades_of
 from trading.attempts import offered
+from trading.breakdown import exposure_in
 from trading.deciding import ANSWERS, ChoiceRefused, choose
 from trading.models import Trade, TradeAction, VenueAccount
 from trading.placing import TradeRefused, confirm_trade
@@ -262,6 +264,19 @@ class PositionList(TradingView):
         shown = [serializers.show_position(line, group, key[0], key[1]) for key, group, line in left[:limit]]
         following = link(request, write_cursor(left[limit - 1][0])) if len(left) > limit else None
         return Response({"results": shown, "next": following, "previous": None})
+
+
+class ExposureView(TradingView):
+    """GET: what the caller's portfolio in one mode is exposed to, and the cash of its accounts."""
+
+    required_scopes = {"GET": Scope.TRADES_READ}
+    parameters = {"GET": ("mode",)}
+    answers = {"GET": shapes.ExposureShape}
+
+    def get(self, request: Request) -> Response:
+        mode = read_choice(request.query_params, "mode", modes_of(request), default=VenueAccount.Mode.PAPER.value)
+        portfolio = portfolio_of(person_of(request), mode=mode, now=clock.now())
+        return Response(show_exposure(portfolio, exposure_in(portfolio)))
 
 
 def show(trade: Trade) -> dict[str, Any]:

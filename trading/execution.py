@@ -59,7 +59,7 @@ class RunReport:
 def run_trade(
     trade_id: UUID | str,
     *,
-    now_fn: Callable[[], datetime] = clock.now,
+    now_fn: Callable[[], datetime] | None = None,
     connect: Connect | None = None,
     sleep: Callable[[float], None] = clock.sleep,
     read_books: BookReader | None = None,
@@ -67,9 +67,10 @@ def run_trade(
     """Send the planned orders of a trade as its policy says, and follow those that stand open.
 
     Any number of runs, one after another or at once, send each order once. `read_books` prices the
-    way back of a trade that promised one.
+    way back of a trade that promised one. Deadlines inside the run go by the stopwatch.
     """
-    run = _Run(trade_id, connect=connect or partial(kept_clients.connect, now=now_fn), now_fn=now_fn, sleep=sleep)
+    told, now_fn = now_fn or clock.now, now_fn or clock.steady()
+    run = _Run(trade_id, connect=connect or partial(kept_clients.connect, now=told), now_fn=now_fn, sleep=sleep)
     Trade.objects.filter(pk=trade_id, status=Trade.Status.CONFIRMED).update(status=Trade.Status.EXECUTING)
     still_open = 0
     try:

@@ -10,6 +10,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -97,6 +98,17 @@ def machine_now() -> datetime:
 def monotonic() -> float:
     """Return the machine's stopwatch in seconds: it never steps back."""
     return _machine.monotonic() if _machine is not None else time.monotonic()
+
+
+def steady() -> Callable[[], datetime]:
+    """Return a clock for one piece of work: the run's time at first, then by the stopwatch.
+
+    No step of the machine's clock makes a deadline inside the work come early, or never.
+    """
+    start, stopwatch = now(), monotonic()
+    # A machine of a simulation moves its stopwatch and the run's time together.
+    rate = 1.0 if _machine is not None or _clock is None else _clock.rate
+    return lambda: start + timedelta(seconds=(monotonic() - stopwatch) * rate)
 
 
 def sleep(seconds: float) -> None:

@@ -48,3 +48,30 @@ def test_the_environment_sets_the_clock(monkeypatch: pytest.MonkeyPatch) -> None
     assert clock.now() == START
     # What must end whatever the run's clock says is timed by the machine.
     assert abs(clock.machine_now() - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_a_steady_clock_starts_at_the_runs_time_and_no_step_moves_it() -> None:
+    class Machine:
+        seconds = 100.0
+
+        def now(self) -> datetime:
+            return START
+
+        def monotonic(self) -> float:
+            return self.seconds
+
+        def sleep(self, seconds: float) -> None:
+            self.seconds += seconds
+
+    machine = Machine()
+    clock.set_machine(machine)
+    try:
+        clock.set_clock(clock.Clock(start=START, rate=0.0, anchor=0.0))
+        steady = clock.steady()
+        assert steady() == START
+        clock.set_clock(clock.Clock(start=START - timedelta(minutes=5), rate=0.0, anchor=0.0))
+        machine.sleep(30)
+        assert steady() == START + timedelta(seconds=30)
+    finally:
+        clock.set_machine(None)
+        clock.set_clock(None)

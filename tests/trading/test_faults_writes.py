@@ -10,12 +10,19 @@ from accounts.models import User
 from itomarkets.simulation.invariants import assert_invariants
 from tests.trading.sandbox_world import Exchange
 from tests.trading.test_sandbox_trading import PATHS, buy, held_basket, look, run
+from trading import tasks
+from trading.deciding import ChoiceRefused, choose
 from trading.models import Fill, Order, Position, Trade
 
 At = Callable[[datetime], datetime]
 both_venues = pytest.mark.parametrize("venue", sorted(PATHS))
 # Past the grace time, in which "not found" proves nothing.
 GRACE_OVER = timedelta(seconds=61)
+
+
+@pytest.fixture(autouse=True)
+def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.run_trade, "delay", lambda trade_id: None)
 
 
 def leg(trade: Trade, venue: str) -> Order:
@@ -55,17 +62,24 @@ def assert_proven_absent(exchange: Exchange, user: User, trade: Trade, venue: st
     assert_invariants(exchange.world, f"user-{user.pk}")
 
 
-def test_f01_a_refused_connection_sent_nothing_and_says_so(
+def test_f01_a_refused_connection_sent_nothing_is_tried_once_more_and_then_offered(
     exchange: Exchange, user: User, now: datetime, settings: Any
 ) -> None:
     trade = buy(user, held_basket(), now)
     settings.SANDBOX_URL = "http://127.0.0.1:9"
-    run(trade, now)
+    for _ in range(2):
+        run(trade, now)
     settings.SANDBOX_URL = exchange.url
-    assert leg(trade, "kalshi").status == Order.Status.NOT_PLACED
-    assert "Nothing left this machine" in leg(trade, "kalshi").reason
+    attempts = trade.orders.filter(account__kind="kalshi")
+    assert [(order.attempt_no, order.status) for order in attempts] == [(1, "not_placed"), (2, "not_placed")]
+    assert all("Nothing left this machine" in order.reason for order in attempts)
     assert leg(trade, "polymarket").status == Order.Status.DENIED
     assert posts(exchange, "kalshi") == posts(exchange, "polymarket") == 0
+    assert look(now).differences == []
+    choose(user=user, trade_id=trade.pk, choice="resend", now=now)
+    for _ in range(2):
+        run(trade, now)
+    assert (attempts.last().status, posts(exchange, "kalshi")) == ("filled", 1)  # type: ignore[union-attr]
     assert look(now).differences == []
     assert_invariants(exchange.world, f"user-{user.pk}")
 
@@ -87,6 +101,8 @@ def test_f02_a_sale_whose_reply_was_lost_is_sold_once(
     basket = held_basket()
     run(buy(user, basket, now), now)
     later = at(now + timedelta(minutes=2))
+    # Settled on chain by now, and booked as such: before that nothing of it is offered.
+    look(later)
     sale = buy(user, basket, later, amount=None, action="sell")
     exchange.fault(PATHS[venue], fault)
     run(sale, later)
@@ -110,12 +126,26 @@ def test_f03_a_reply_later_than_the_timeout_changes_nothing(
 
 @both_venues
 @pytest.mark.parametrize("fault", ["500_before_accept", "502_before_accept", "504_before_accept"])
-def test_f04_a_server_error_is_unknown_until_absence_is_proven(
+def test_f04_a_server_error_is_unknown_until_absence_is_proven_and_then_sent_once_by_its_owner(
     exchange: Exchange, user: User, now: datetime, at: At, venue: str, fault: str
 ) -> None:
     trade = buy(user, held_basket(), now)
     exchange.fault(PATHS[venue], fault)
     assert_proven_absent(exchange, user, run(trade, now), venue, now, at)
+    later = now + GRACE_OVER
+    assert look(later).to_run == []
+    run(trade, later)
+    assert posts(exchange, venue) == 1
+    choose(user=user, trade_id=trade.pk, choice="resend", now=later)
+    with pytest.raises(ChoiceRefused):
+        choose(user=user, trade_id=trade.pk, choice="resend", now=later)
+    for _ in range(2):
+        run(trade, later)
+    assert [order.status for order in trade.orders.filter(account__kind=venue)] == ["not_placed", "filled"]
+    assert posts(exchange, venue) == 2
+    assert trade.status == Trade.Status.COMPLETE
+    assert look(at(later + timedelta(seconds=5))).differences == []
+    assert_invariants(exchange.world, f"user-{user.pk}")
 
 
 @both_venues

@@ -332,12 +332,18 @@ class PolymarketOrders:
                         venue=Venue.POLYMARKET,
                         code=FOREIGN_WALLET,
                     )
-                # With the wallet given, nothing is looked up on chain and nothing is deployed.
-                self._client = SecureClient.create(
+                # Not `create`: for a wallet that is a contract it asks the venue's relayer whether it stands, and
+                # deploys a deposit wallet that does not. Here nothing is looked up on chain and nothing deployed.
+                self._client = SecureClient._create(
                     private_key=secrets["private_key"],
                     wallet=secrets["wallet"],
                     environment=environment,
                     credentials=credentials,
+                    api_key=None,
+                    nonce=0,
+                    validate_credentials=True,
+                    logger=None,
+                    on_rate_limit_update=None,
                 )
             except (UserInputError, ValueError, TypeError):
                 # Its text, and those it came from, repeat the key.

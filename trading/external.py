@@ -9,6 +9,7 @@ from itomarkets.lib.rounding import ZERO, quantize
 from itomarkets.lib.venues import Side
 from markets.models import Market
 from trading.models import Order, VenueAccount
+from trading.settlement import claims_of
 from trading.venues.base import ListedHolding, ListedOrder, ListsOrders
 
 # Resting orders are listed whatever their age; fills as far back as this, or as the account is connected.
@@ -54,14 +55,18 @@ def _others_holdings(
 ) -> list[dict[str, Any]]:
     """Return what is held beyond our own positions, each at its share of what the venue says it cost.
 
+    Contracts that have won and wait to be redeemed are ours, although no position counts them any more.
     Where a venue nets YES against NO, ours are netted first. Less than ours is no row: the comparison says it.
     """
     ours: dict[tuple[int, str], Decimal] = {}
     for market_id, side, count in account.positions.filter(count__gt=0).values_list("market_id", "side", "count"):
         ours[market_id, side] = ours.get((market_id, side), ZERO) + count
+    won = {market_id for _, market_id in claims_of([account])}
     rows = []
     for holding in holdings:
         market = markets.get(holding.market_key)
+        if market is not None and market.pk in won:
+            continue
         own = ZERO if market is None else ours.get((market.pk, holding.side), ZERO)
         if market is not None and account.kind == VenueAccount.Kind.KALSHI:
             own -= ours.get((market.pk, Side(holding.side).opposite.value), ZERO)

@@ -33,9 +33,9 @@ def free_by_shard(account: VenueAccount) -> dict[int, Decimal]:
     free = {int(shard): Decimal(cash) for shard, cash in account.cash_by_shard.items()}
     if not free:
         return {}
-    later = account.cash_entries.filter(fill__isnull=False, at__gt=account.checked_at) if account.checked_at else None
+    later = account.cash_entries.filter(market__isnull=False, at__gt=account.checked_at) if account.checked_at else None
     if later is not None:
-        for shard, amount in later.values_list("fill__order__market__exchange_index", "amount"):
+        for shard, amount in later.values_list("market__exchange_index", "amount"):
             free[shard] = free.get(shard, ZERO) + amount
     held = Order.objects.filter(account=account, status__in=LIVE)
     for shard, amount in held.values_list("market__exchange_index", "reserved"):

@@ -61,13 +61,17 @@ class Report:
                 self.failing_seed = one.seed
 
 
-def run_seeds(seeds: Iterable[int], *, say: Say, told: Callable[[SeedReport], None]) -> Report:
-    """Play seeds; `say` takes the log's lines, `told` each seed's report."""
+def run_seeds(
+    seeds: Iterable[int], *, say: Say, told: Callable[[SeedReport], None], until_breach: bool = False
+) -> Report:
+    """Play seeds; `say` takes the log's lines, `told` each seed's report. `until_breach` ends with the first one."""
     report = Report()
     for seed in seeds:
         one = run_seed(seed, say=say)
         report.add(one)
         told(one)
+        if one.breach and until_breach:
+            break
     return report
 
 

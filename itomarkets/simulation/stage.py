@@ -2,7 +2,7 @@
 
 import random
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -19,7 +19,6 @@ from itomarkets.lib import clock
 from itomarkets.lib.venue_urls import sandbox_urls
 from itomarkets.lib.venues import VenueError
 from itomarkets.records.jobs import release_all
-from itomarkets.records.models import AuditEntry
 from itomarkets.sandbox.app import create_app
 from itomarkets.sandbox.engine import World
 from itomarkets.sandbox.faults import Fault
@@ -77,7 +76,7 @@ class Stage:
         self.broker: list[str] = []
         self.faults: Counter[str] = Counter()
         self.lines = 0
-        self._checked: list[Any] = []
+        self._checked: dict[int, list[Any]] = {}
         self._say = say
 
     def chance_of(self, what: str) -> random.Random:
@@ -179,27 +178,29 @@ class Stage:
         Where no row that they read has changed since the last time, what held then holds now.
         """
         rows = self._rows()
-        if rows == self._checked and not at_rest:
-            return
-        self._checked = rows
         with self._judging():
             for person in self.people:
+                holder = ledger_of(self.world, person)
                 for account in VenueAccount.objects.filter(user=person).order_by("pk"):
-                    invariants.check_account(account, self.world, ledger_of(self.world, person), at_rest=at_rest)
+                    now = [rows[account.pk], self._there(holder, account.kind)]
+                    if at_rest or now != self._checked.get(account.pk):
+                        invariants.check_account(account, self.world, holder, at_rest=at_rest)
+                        self._checked[account.pk] = now
             chain_holds()
 
-    def _rows(self) -> list[Any]:
-        """Return what the invariants of every event read, as it stands here and at the exchanges."""
-        models: tuple[Any, ...] = (Order, OrderEvent, Fill, CashEntry, Position)
-        ours = [list(model.objects.order_by("pk").values_list()) for model in models]
-        holders = [ledger_of(self.world, person) for person in self.people]
-        there = [
-            (order.id, order.filled, order.status)
-            for holder in holders
-            for venue in VENUES
-            for order in self.world.orders(holder, venue)
-        ]
-        return [ours, there, AuditEntry.objects.count()]
+    def _rows(self) -> dict[int, list[Any]]:
+        """Return what the invariants of every event read of each account."""
+        rows: dict[int, list[Any]] = defaultdict(list)
+        models: tuple[Any, ...] = (Order, Fill, CashEntry, Position)
+        for model in models:
+            for row in model.objects.order_by("pk").values():
+                rows[row["account_id"]].append(row)
+        for account_id, event_id in OrderEvent.objects.order_by("pk").values_list("order__account_id", "pk"):
+            rows[account_id].append(event_id)
+        return rows
+
+    def _there(self, holder: str, venue: str) -> list[Any]:
+        return [(order.id, order.filled, order.status) for order in self.world.orders(holder, venue)]
 
     def unknowns_resolved(self) -> int:
         left = OrderEvent.objects.filter(old_status="unknown").exclude(new_status="unknown")

@@ -32,6 +32,7 @@ KINDS: dict[str, str] = {
     "duplicate_rows": "F14",
     "other_price": "F15",
     "reversed_rows": "F16",
+    "missing_row": "F29",
     "empty_listing": "F16",
     "rests": "F17",
     "overfill": "F18",

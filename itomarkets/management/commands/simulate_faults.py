@@ -1,9 +1,11 @@
+import subprocess
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 import orjson
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from itomarkets.simulation.database import throw_away_database
 from itomarkets.simulation.run import Report, SeedReport, run_seeds
@@ -18,6 +20,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--seeds", type=int, default=60, help="how many seeds to play (60)")
         parser.add_argument("--seed", type=int, default=1, help="the first one (1)")
+        parser.add_argument("--jobs", type=int, default=1, help="processes side by side, each with its database (1)")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,13 +35,42 @@ class Command(BaseCommand):
             if one.breach:
                 self.stderr.write(f"seed {one.seed}: {one.breach}")
 
-        first = options["seed"]
-        with throw_away_database() as database:
-            report = run_seeds(range(first, first + options["seeds"]), say=say, told=told)
+        seeds = range(options["seed"], options["seed"] + options["seeds"])
+        if options["jobs"] > 1:
+            report, database = self._side_by_side(seeds, options["jobs"])
+        else:
+            with throw_away_database() as database:
+                report = run_seeds(seeds, say=say, told=told)
         self._print(report, database, time.monotonic() - started, as_json=options["json"])
         if report.breaches:
             self.stderr.write(f"Play it again: manage.py simulate_faults --seed {report.failing_seed} --seeds 1 -v 2")
             sys.exit(1)
+
+    def _side_by_side(self, seeds: range, jobs: int) -> tuple[Report, str]:
+        """Play runs of seeds in processes of this very command, and add up what they print."""
+        size = -(-len(seeds) // jobs)
+        parts = [seeds[start : start + size] for start in range(0, len(seeds), size)]
+        processes = [
+            subprocess.Popen(  # noqa: S603
+                [sys.executable, sys.argv[0], "simulate_faults", "--seeds", str(len(part)), "--seed", str(part[0]),
+                 "--json"],
+                stdout=subprocess.PIPE, text=True,
+            )
+            for part in parts
+        ]  # fmt: skip
+        total, database = Report(), ""
+        for process in processes:
+            printed = process.communicate()[0].strip()
+            if process.returncode not in (0, 1) or not printed:
+                raise CommandError(f"a process of the simulation ended with {process.returncode}; see above")
+            found = orjson.loads(printed)
+            database = found["database"]
+            total.faults += Counter(found["faults"])
+            for name in ("seeds", "breaches", "unknowns_resolved", "events", "trades"):
+                setattr(total, name, getattr(total, name) + found[name])
+            if total.failing_seed is None:
+                total.failing_seed = found["failing_seed"]
+        return total, database
 
     def _print(self, report: Report, database: str, seconds: float, *, as_json: bool) -> None:
         found = {

@@ -225,7 +225,11 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["itomarkets.lib.scopes.HasScope"],
-    "DEFAULT_RENDERER_CLASSES": ["itomarkets.lib.api_renderers.JsonRenderer"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "itomarkets.lib.api_renderers.JsonRenderer",
+        "itomarkets.lib.api_renderers.PageRenderer",
+    ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "itomarkets.lib.api_renderers.PagesForPeople",
     "DEFAULT_PARSER_CLASSES": ["itomarkets.lib.api_parsers.JsonParser"],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.KeyRateThrottle"],
     "EXCEPTION_HANDLER": "itomarkets.lib.api_handler.exception_handler",

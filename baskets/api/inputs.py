@@ -27,13 +27,13 @@ class LegInput(StrictSerializer):
 class NewBasketInput(StrictSerializer):
     name = serializers.CharField(max_length=NAME_LENGTH)
     description = serializers.CharField(max_length=DESCRIPTION_LENGTH, allow_blank=True, default="")
-    legs = LegInput(many=True, allow_empty=False, max_length=CUSTOM_MAX_LEGS)
+    legs = LegInput(many=True, allow_empty=False, max_length=CUSTOM_MAX_LEGS)  # type: ignore[call-arg]
 
 
 class ChangedBasketInput(StrictSerializer):
     name = serializers.CharField(max_length=NAME_LENGTH, required=False)
     description = serializers.CharField(max_length=DESCRIPTION_LENGTH, allow_blank=True, required=False)
-    legs = LegInput(many=True, allow_empty=False, max_length=CUSTOM_MAX_LEGS, required=False)
+    legs = LegInput(many=True, allow_empty=False, max_length=CUSTOM_MAX_LEGS, required=False)  # type: ignore[call-arg]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:

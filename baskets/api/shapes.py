@@ -112,7 +112,7 @@ class PointShape(Shape):
     level = DecimalText()
     level_net = DecimalText()
     quality = serializers.CharField()
-    source = serializers.ChoiceField(choices=PriceHistory.Source.choices)
+    source = serializers.ChoiceField(choices=PriceHistory.Source.choices)  # type: ignore[assignment]
     legs = serializers.IntegerField()
     legs_priced = serializers.IntegerField()
     version = serializers.IntegerField()

@@ -20,6 +20,10 @@ LABEL = (
     "classification__status",
 )
 LABELLED_FIELDS = (*FIELDS, *LABEL)
+QUOTE_COLUMNS = (
+    "yes_bid", "yes_bid_size", "yes_ask", "yes_ask_size", "no_bid", "no_bid_size", "no_ask", "no_ask_size",
+    "last_price", "last_at", "observed_at", "received_at",
+)  # fmt: skip
 
 
 class LabelledMarketShape(MarketShape):
@@ -133,7 +137,7 @@ def show_detail(market: Market, row: Mapping[str, Any]) -> dict[str, Any]:
         "liquidity": market.liquidity,
         "open_interest": market.open_interest,
         "exclusive_event": event is not None and (event.mutually_exclusive or event.neg_risk),
-        "quote": None if quote is None else {name: getattr(quote, name) for name in QuoteShape().fields},
+        "quote": None if quote is None else {name: getattr(quote, name) for name in QUOTE_COLUMNS},
     }
 
 

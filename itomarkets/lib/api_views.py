@@ -45,7 +45,9 @@ class ApiView(APIView):
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         tag = ""
-        if request.method in ("GET", "HEAD") and response.status_code == 200:
+        # A page shows more than the answer: it is never the same one.
+        is_page = getattr(getattr(request, "accepted_renderer", None), "format", "") == "html"
+        if request.method in ("GET", "HEAD") and response.status_code == 200 and not is_page:
             tag = etag_of(response.data)
             asked = parse_etags(request.headers.get("If-None-Match", ""))
             # The weak comparison (RFC 9110, 8.8.3.2): gzip on the way may have weakened what was strong.

@@ -59,7 +59,7 @@ class MarketPointShape(Shape):
     bid = DecimalText(allow_null=True)
     ask = DecimalText(allow_null=True)
     volume = DecimalText(allow_null=True)
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
 
 
 class MarketHistoryShape(Shape):

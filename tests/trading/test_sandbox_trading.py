@@ -71,6 +71,8 @@ def test_a_basket_on_both_venues_is_bought_and_sold_and_every_cent_agrees(
     assert_equal_to_the_venues(now)
 
     later = at(now + timedelta(minutes=2))
+    # By now it has settled on chain: before that is booked, nothing of it is offered.
+    look(later)
     quote = quote_basket(user=user, basket=basket, side=side, amount=None, mode="sandbox", action="sell", now=later)
     sale = run(
         confirm_trade(user=user, quote_id=quote.pk, idempotency_key="sell", policy="best_effort", now=later), later

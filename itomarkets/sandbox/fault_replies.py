@@ -97,10 +97,13 @@ def _not_canceled(request_body: bytes) -> bytes:
 
 
 def reworded(fault: str, body: bytes) -> bytes:
-    """Return a listing (or any reply, for `truncated` and `trading_paused`) as the fault shows it."""
+    """Return a listing, or the answer to a batch (any reply, for `truncated`), as the fault shows it."""
     if fault == "truncated":
         return body[: len(body) // 2]
     page = orjson.loads(body)
+    if isinstance(page, list):
+        # Polymarket answers a batch with a bare list.
+        return orjson.dumps(REWORDING[fault](page))
     name = next((each for each in LISTS if isinstance(page.get(each), list)), None)
     if name is None:
         return body
@@ -126,6 +129,7 @@ def _moved(price: Any) -> str:
 REWORDING: dict[str, Callable[[list[Any]], list[Any]]] = {
     "duplicate_rows": lambda rows: [row for row in rows for _ in range(2)],
     "reversed_rows": lambda rows: rows[::-1],
+    "missing_row": lambda rows: rows[1:],
     "other_price": _other_price,
     "empty_listing": lambda rows: [],
     "repeating_cursor": lambda rows: rows,

@@ -50,7 +50,8 @@ FAULTS = {
     "unsettled": "Polymarket counts nothing that could be sold",
     "not_canceled": "Polymarket lists the cancel under not_canceled",
     "duplicate_rows": "every row of a listing comes twice",
-    "reversed_rows": "a listing comes in the other order",
+    "reversed_rows": "a listing, or the answer to a batch, comes in the other order",
+    "missing_row": "a listing, or the answer to a batch, lacks its first row",
     "other_price": "a listing tells known rows with another price",
     "empty_listing": "a listing lags behind: it has no rows yet",
     "repeating_cursor": "a listing's cursor leads to the same page for ever",
@@ -60,7 +61,7 @@ FAULTS = {
     "confirms_late": "matched, and final `seconds` later by the run's clock",
 }
 REWORDED = (
-    "truncated", "duplicate_rows", "reversed_rows", "other_price", "empty_listing", "repeating_cursor"
+    "truncated", "duplicate_rows", "reversed_rows", "missing_row", "other_price", "empty_listing", "repeating_cursor"
 )  # fmt: skip
 RETOLD = ("overfill", "rests")
 FATES = {"fails_on_chain": "FAILED", "confirms_late": "CONFIRMED"}

@@ -19,31 +19,13 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from itomarkets.sandbox.model import KALSHI, SandboxEvent, SandboxMarket, kalshi_fee
-from tests.trading.sandbox_world import TIMES, Exchange, TwoVenues, running_exchange
+from tests.trading.many_legs import KALSHI_CREATE, ManyLegs
+from tests.trading.sandbox_world import Exchange, running_exchange
 
 ROOT = Path(__file__).resolve().parents[2]
-CREATE = "/trade-api/v2/portfolio/events/orders"
 KILLED = -9
 # The marker lets the run on PostgreSQL choose these tests; the children's database is not pytest's.
 pytestmark = pytest.mark.django_db
-
-
-class ManyLegs(TwoVenues):
-    """Seven Kalshi markets of seven events, so that a basket of them excludes nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        for number in range(6):
-            event = SandboxEvent(
-                KALSHI, f"KXFED-{number}", f"kxfed-{number}", f"Question {number}?", series_key="KXFED",
-                series_title="Fed decisions", category="Economics",
-            )  # fmt: skip
-            market = SandboxMarket(
-                KALSHI, f"KXFED-{number}-YES", event.key, f"Question {number}?", fee=kalshi_fee(),
-                exchange_index=2, outcome=Decimal(1), seed=100 + number, **TIMES,
-            )  # fmt: skip
-            self.add(event, [market])
 
 
 @dataclass
@@ -52,12 +34,16 @@ class House:
 
     exchange: Exchange
     environment: dict[str, str]
+    name: str
 
     def child(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tests.trading.kill_child", self.exchange.url, *arguments]
         return subprocess.run(
             command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
         )
+
+    def trade(self, point: str, policy: str = "best_effort") -> subprocess.CompletedProcess[str]:
+        return self.child("trade", point, policy)
 
     def recovered(self) -> dict[str, Any]:
         child = self.child("recover")
@@ -66,7 +52,7 @@ class House:
 
     def sent(self) -> list[str]:
         """Return the client id of each create request that reached the exchange."""
-        return [json.loads(body)["client_order_id"] for body in self.exchange.requests("POST", CREATE)]
+        return [json.loads(body)["client_order_id"] for body in self.exchange.requests("POST", KALSHI_CREATE)]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +78,7 @@ def house(migrated: str, tmp_path: Path, now: object) -> Iterator[House]:
         shutil.copy(migrated, tmp_path)
     try:
         with running_exchange(ManyLegs()) as exchange:
-            yield House(exchange, _environment(tmp_path, name))
+            yield House(exchange, _environment(tmp_path, name), name)
     finally:
         if settings.DATABASE_URL:
             _on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -105,9 +91,9 @@ def _environment(folder: Path, name: str) -> dict[str, str]:
     return environment
 
 
-def _on_server(statement: str) -> None:
+def _on_server(statement: str, database: str = "postgres") -> None:
     base, _, _ = settings.DATABASE_URL.rpartition("/")
-    with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
+    with psycopg.connect(f"{base}/{database}".replace("postgres://", "postgresql://"), autocommit=True) as connection:
         connection.execute(statement.encode())
 
 
@@ -123,38 +109,78 @@ def assert_one_truth(house: House, told: dict[str, Any]) -> None:
 
 
 def test_f09_killed_between_the_commit_and_the_send_nothing_is_sent_twice(house: House) -> None:
-    child = house.child("trade", "before_send")
+    child = house.trade("before_send")
     assert child.returncode == KILLED, child.stderr
     assert house.sent() == []
     told = house.recovered()
     assert_one_truth(house, told)
     # It may have been sent, for all that the database knows: only the exchange's listing ends it.
     assert list(told["orders"].values()).count("not_placed") == 1
+    # The others waited for that word; what the deadline left of them was sent, once each.
+    assert list(told["orders"].values()).count("filled") == len(house.sent())
 
 
-def test_f10_killed_between_the_send_and_the_storing_the_order_is_adopted(house: House) -> None:
-    child = house.child("trade", "after_send")
+@pytest.mark.parametrize("policy", ["best_effort", "all_or_unwind"])
+def test_f10_killed_between_the_send_and_the_storing_the_order_is_adopted(house: House, policy: str) -> None:
+    child = house.trade("after_send", policy)
     assert child.returncode == KILLED, child.stderr
-    assert len(house.sent()) >= 1
+    (first,) = house.sent()
     told = house.recovered()
     assert_one_truth(house, told)
+    assert told["orders"][first] == "filled"
     assert set(told["orders"].values()) == {"filled"}
     assert (told["trade"], len(house.sent())) == ("complete", 7)
 
 
-def test_f11_killed_between_two_legs_the_rest_is_sent_by_a_fresh_process(house: House) -> None:
-    child = house.child("trade", "before_leg_4")
+@pytest.mark.parametrize("policy", ["best_effort", "hold_and_ask"])
+def test_f11_killed_between_the_third_leg_and_the_fourth_a_fresh_process_sends_the_rest(
+    house: House, policy: str
+) -> None:
+    child = house.trade("before_leg_4", policy)
     assert child.returncode == KILLED, child.stderr
-    assert len(house.sent()) < 7
+    before = house.sent()
+    assert len(before) == 3
+    told = house.recovered()
+    # The page did not call it done, nor any leg filled whose fills it had not read.
+    assert not told["found"]["is_final"]
+    assert told["found"]["filled"] <= 3
+    assert_one_truth(house, told)
+    assert house.sent()[:3] == before
+    assert (told["trade"], len(house.sent())) == ("complete", 7)
+
+
+def assert_read_again(house: House, child: subprocess.CompletedProcess[str], said: str) -> None:
+    """The process ended by an error of its database; the venue's word replaces what it could not store."""
+    assert child.returncode not in (0, KILLED)
+    assert said in child.stderr
+    (first,) = house.sent()
     told = house.recovered()
     assert_one_truth(house, told)
+    assert told["orders"][first] == "filled"
     assert (told["trade"], len(house.sent())) == ("complete", 7)
 
 
 def test_f13_a_commit_that_fails_after_the_acceptance_is_read_again_from_the_venue(house: House) -> None:
-    child = house.child("trade", "commit_fails")
-    assert child.returncode not in (0, KILLED)
-    assert "disk is full" in child.stderr
-    told = house.recovered()
-    assert_one_truth(house, told)
-    assert (told["trade"], len(house.sent())) == ("complete", 7)
+    assert_read_again(house, house.trade("commit_fails"), "disk is full")
+
+
+@pytest.mark.postgres
+def test_f13_a_connection_that_ends_after_the_acceptance_is_read_again_from_the_venue(house: House) -> None:
+    assert_read_again(house, house.trade("connection_lost"), "terminating connection")
+
+
+# PostgreSQL itself refuses the commit that would store an acceptance, as it does two that cannot be put in a row.
+REFUSE_THE_COMMIT = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'could not serialize access' USING ERRCODE = 'serialization_failure'; END $$;
+CREATE CONSTRAINT TRIGGER refuse_acceptance AFTER UPDATE ON trading_order DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.venue_order_id <> '') EXECUTE FUNCTION refuse();
+"""
+
+
+@pytest.mark.postgres
+def test_f13_a_commit_that_postgresql_refuses_after_the_acceptance_is_read_again(house: House) -> None:
+    _on_server(REFUSE_THE_COMMIT, house.name)
+    child = house.trade("plain")
+    _on_server("DROP TRIGGER refuse_acceptance ON trading_order", house.name)
+    assert_read_again(house, child, "could not serialize access")

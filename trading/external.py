@@ -28,7 +28,7 @@ def list_external(*, account: VenueAccount, client: ListsOrders, now: datetime) 
     since = max(account.created_at, now - FILLS_LISTED)
     others = _others(account, client.listed_since(since))
     holdings = client.holdings()
-    markets = _markets(account, {each.market_key for each in (*others, *holdings)})
+    markets = _markets(account, {each.market_key for each in others} | {each.market_key for each in holdings})
     rows: dict[tuple[str, bool], dict[str, Any]] = {}
     for order in others:
         row = rows.setdefault(

@@ -306,8 +306,8 @@ def _pending(accounts: Sequence[VenueAccount]) -> dict[Holding, Decimal]:
         account__in=accounts, settlement=Fill.Settlement.MATCHED, order__action=TradeAction.BUY
     ).values_list("account_id", "order__trade__basket_id", "order__market_id", "order__side", "count")
     counts: dict[Holding, Decimal] = {}
-    for *found, count in fills:
-        key: Holding = (found[0], found[1], found[2], found[3])
+    for account_id, basket_id, market_id, side, count in fills:
+        key: Holding = (account_id, basket_id, market_id, side)
         counts[key] = counts.get(key, ZERO) + count
     return counts
 

@@ -182,8 +182,8 @@ def test_the_page_shows_each_section_in_a_fixed_number_of_queries(
     page.get("/portfolio")
     with django_assert_max_num_queries(20):
         text = page.get("/portfolio").content.decode()
-    for words in ("Won, to redeem", "Was it so?", "Both sides of one question", "2 pending", "What each outcome pays you",
-                  "Who wins?",
+    for words in ("Won, to redeem", "Was it so?", "Both sides of one question", "2 pending",
+                  "What each outcome pays you", "Who wins?",
                   "Any other outcome", "Exactly one of these happens", "Placed elsewhere", "Something else",
                   "Cash by account"):  # fmt: skip
         assert words in text, words

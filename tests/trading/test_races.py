@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.db import close_old_connections, connection
 
 from tests.factories import make_user
 from tests.trading.test_execution import make_trade
-from tests.trading.venue import Books, FakeVenue, two_leg_basket
+from tests.trading.venue import Books, FakeVenue, sandbox_account, two_leg_basket
 from trading import placing
 from trading.accounts import paper_account
 from trading.execution import claim, run_trade
@@ -20,6 +20,7 @@ from trading.models import CashEntry, Fill, Order, OrderEvent, Trade, TradingSwi
 from trading.placing import TradeRefused, confirm_trade
 from trading.positions import book_fills
 from trading.quoting import quote_basket
+from trading.sending import Claims, claim_all
 from trading.switch import set_switch
 from trading.venues.base import SignedOrder, VenueFill
 
@@ -166,3 +167,25 @@ def claim_after_halt(trade: Trade, now: datetime) -> set[str]:
     for order in trade.orders.select_related("trade"):
         claim(order, SignedOrder(payload="{}"), now=now)
     return set(trade.orders.values_list("status", flat=True))
+
+
+def test_two_workers_on_one_account_stay_inside_its_burst_together(books: Books, now: datetime, settings: Any) -> None:
+    """I9: twelve orders, six workers, a burst of four: four go, and the rest are told when."""
+    settings.WRITE_BUDGETS = {"kalshi": (1, 4), "polymarket": (1, 4)}
+    account = sandbox_account(make_user(), now)
+    orders = [order for _ in range(6) for order in make_trade(make_user(), books).orders.order_by("leg_no")]
+    Order.objects.filter(pk__in=[order.pk for order in orders]).update(account=account)
+    results = at_once([grab_all([order.pk for order in orders[start : start + 2]], now) for start in range(0, 12, 2)])
+    assert sum(len(claims.ours) for claims in results) == 4, results
+    assert sum(len(claims.later) for claims in results) == 8
+    assert Order.objects.filter(status="submitting").count() == 4
+    account.refresh_from_db()
+    assert account.budget_whole_at == now + timedelta(seconds=4)
+
+
+def grab_all(order_ids: list[int], now: datetime) -> Callable[[], Claims]:
+    def grab() -> Claims:
+        orders = Order.objects.select_related("trade", "market", "account").filter(pk__in=order_ids)
+        return claim_all([(order, SignedOrder(payload="{}")) for order in orders], now=now)
+
+    return grab

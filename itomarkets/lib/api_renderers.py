@@ -1,6 +1,6 @@
 """How an answer becomes bytes: JSON for programs, the same JSON on one of our pages for who looks with a browser."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -70,7 +70,7 @@ class PagesForPeople(DefaultContentNegotiation):
     """Offer pages to sessions alone: what carries a key is a program, and gets JSON or nothing."""
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[Any], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
     ) -> tuple[Any, str]:
         if "Authorization" in request.headers:
             renderers = [renderer for renderer in renderers if renderer.format != "html"]

@@ -10,18 +10,20 @@ import pytest
 
 from accounts.models import User
 from baskets.models import Basket
+from itomarkets.simulation.invariants import assert_invariants
 from markets.models import Market
 from tests.trading.sandbox_world import TICKER, Exchange
 from tests.trading.venue import make_basket
 from trading.accounts import connect_sandbox_accounts
 from trading.execution import run_trade
 from trading.ledger import ledger_cash
+from trading.ledger_checks import verify_account
 from trading.models import Fill, Order, Position, Trade, VenueAccount
 from trading.placing import confirm_trade
 from trading.progress import trade_progress
 from trading.quoting import legs_of, quote_basket
 from trading.reconciliation import ReconcileReport, reconcile
-from trading.settlement import settle_positions
+from trading.settlement import claims_of, settle_positions
 from trading.venues.clients import order_client
 
 D = Decimal
@@ -221,3 +223,34 @@ def test_a_settled_market_pays_the_same_here_and_there(exchange: Exchange, user:
     Market.objects.filter(pk=kalshi.market_id).update(status="resolved", payout=D(1))
     settle_positions(now=now)
     assert ledger_cash(kalshi.account) - before == kalshi.count
+
+
+def test_no_bought_over_yes_nets_at_kalshi_and_not_at_polymarket_here_as_there(
+    exchange: Exchange, user: User, now: datetime, at: Callable[[datetime], datetime]
+) -> None:
+    run(buy(user, held_basket(), now), now)
+    later = at(now + timedelta(minutes=2))
+    run(buy(user, held_basket(), later, side="no", amount=D("20")), later)
+    sides = {
+        (row.market.venue, row.side): row.count for row in Position.objects.filter(count__gt=0).select_related("market")
+    }
+    assert set(sides) == {("kalshi", "yes"), ("polymarket", "yes"), ("polymarket", "no")}
+    assert_equal_to_the_venues(later)
+    assert_invariants(exchange.world, f"user-{user.pk}")
+    for account in VenueAccount.objects.all():
+        assert verify_account(account) == []
+
+
+def test_what_is_won_at_polymarket_becomes_cash_when_the_venue_shows_it(
+    exchange: Exchange, user: User, now: datetime
+) -> None:
+    run(buy(user, held_basket(), now), now)
+    position = Position.objects.get(market__native_id="11")
+    before, won = ledger_cash(position.account), position.count
+    exchange.control("/settle", {"venue": "polymarket", "key": "11", "outcome": "0"})
+    Market.objects.filter(pk=position.market_id).update(status="resolved", payout=D(0))
+    settle_positions(now=now)
+    assert ledger_cash(position.account) == before
+    assert_equal_to_the_venues(now)
+    assert ledger_cash(position.account) == before + won
+    assert claims_of([position.account]) == {}

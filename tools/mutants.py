@@ -29,7 +29,7 @@ LEFT_BEHIND = shutil.ignore_patterns(
 # Tables from the models, not from migrations: quicker, and a mutation of a constraint needs one place only.
 # (That the two agree is what `makemigrations --check` is for.)
 PYTEST = ("-x", "-q", "--no-header", "--tb=no", "-rfE", "--no-migrations", "-p", "no:cacheprovider")
-LONGEST_SECONDS = 180
+LONGEST_SECONDS = 300
 GREEN, RED = 0, 1
 FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 

@@ -2,20 +2,30 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+import platform
+from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from categorization.calibration import Calibration, calibration_of, curve_arrays
 
 if TYPE_CHECKING:
     import numpy as np
     from scipy.sparse import csr_matrix
 
-FORMAT = 1
+FORMAT = 2
 
 
 class ArtifactError(ValueError):
     """A model file is damaged, of another format, or of another version than asked for."""
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions that a model's numbers depend on; a file of others is refused and trained anew."""
+    libraries = {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **libraries}
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,12 @@ class Artifact:
     example_titles: tuple[str, ...]
     label_starts: "np.ndarray"
     centroids: "np.ndarray"
+    prototypes: "np.ndarray"
+    prototype_starts: "np.ndarray"
+    calibration: Calibration
+    # Series that reviewers taught: stem → factor.
+    taught: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=library_versions)
 
     @cached_property
     def vectorizers(self) -> tuple[Any, Any]:
@@ -87,8 +103,11 @@ def _numbered(terms: tuple[str, ...] | None) -> dict[str, int] | None:
     return None if terms is None else {term: number for number, term in enumerate(terms)}
 
 
-def save_artifact(artifact: Artifact, path: Path) -> None:
-    """Write the arrays beside a checksum, first under another name, so that a reader never sees half a file."""
+def save_artifact(artifact: Artifact, path: Path) -> str:
+    """Write the arrays beside a checksum, first under another name, so that a reader never sees half a file.
+
+    Returns the checksum.
+    """
     import numpy as np
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,33 +118,52 @@ def save_artifact(artifact: Artifact, path: Path) -> None:
         "word_terms": artifact.word_terms,
         "char_terms": artifact.char_terms,
         "example_titles": artifact.example_titles,
+        "taught": artifact.taught,
+        "versions": artifact.versions,
     }
     partial = path.with_suffix(".part.npz")
     with partial.open("wb") as file:
         np.savez(
             file,
             texts=np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8),
+            calibration=curve_arrays(artifact.calibration),
             **{name: getattr(artifact, name) for name in _ARRAYS},
         )
     checksum = hashlib.sha256(partial.read_bytes()).hexdigest()
     path.with_suffix(".sha256").write_text(checksum, encoding="ascii")
     partial.replace(path)
+    return checksum
 
 
-_ARRAYS = ("idf", "coefficients", "intercepts", "components", "example_points", "label_starts", "centroids")
+_ARRAYS = (
+    "idf",
+    "coefficients",
+    "intercepts",
+    "components",
+    "example_points",
+    "label_starts",
+    "centroids",
+    "prototypes",
+    "prototype_starts",
+)
 
 
-def load_artifact(path: Path, *, digest: str) -> Artifact:
-    """Read a model file.
+def load_artifact(path: Path, *, digest: str, checksum: str = "") -> Artifact:
+    """Read a model file: arrays and JSON only, nothing that runs.
 
-    Raises ArtifactError where the checksum, the format or the digest is not the expected one;
-    FileNotFoundError where there is none.
+    `checksum` is what the version's row says; the file beside the model must say so, too. Raises ArtifactError
+    where a checksum, the format, the digest or a library's version is not the expected one; FileNotFoundError
+    where there is none.
     """
     import numpy as np
 
     content = path.read_bytes()
     expected = path.with_suffix(".sha256").read_text(encoding="ascii").strip()
     found = hashlib.sha256(content).hexdigest()
+    if checksum and expected != checksum:
+        raise ArtifactError(
+            f"The model file {path.name} is kept under checksum {checksum[:12]}, but says {expected[:12]}; train again."
+        )
     if found != expected:
         raise ArtifactError(
             f"The model file {path.name} has checksum {found[:12]}, expected {expected[:12]}; train again."
@@ -137,8 +175,16 @@ def load_artifact(path: Path, *, digest: str) -> Artifact:
                 f"The model file {path.name} holds format {texts['format']} of {texts['digest'][:12]}; "
                 f"expected format {FORMAT} of {digest[:12]}. Train again."
             )
+        if texts["versions"] != library_versions():
+            raise ArtifactError(
+                f"The model file {path.name} was made by {texts['versions']}; "
+                f"here are {library_versions()}. Train again."
+            )
         return Artifact(
             digest=digest,
+            taught=texts["taught"],
+            versions=texts["versions"],
+            calibration=calibration_of(arrays["calibration"]),
             labels=tuple(texts["labels"]),
             word_terms=tuple(texts["word_terms"]),
             char_terms=tuple(texts["char_terms"]),

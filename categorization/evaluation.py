@@ -1,38 +1,28 @@
-"""Measure the classifier on labelled markets: how often it is right, class by class."""
+"""Measure the classifier on labelled markets: how often it is right, class by class, and how well it knows it."""
 
-import csv
-import gzip
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
-import orjson
-
+from categorization.calibration import calibration_error
 from categorization.decisions import Decider, Decision
-from categorization.factors import NONE, taxonomy
-from categorization.reading import Reading, reading_of_record
-from categorization.training import DIRECTIONS, current_artifact, one_thread
+from categorization.factors import taxonomy
+from categorization.labels import EvaluationError, Labelled, all_readings, read_labels
+from categorization.training import current_artifact, one_thread
 
-LABEL_HEADER = ["venue", "key", "title", "factor", "direction"]
 ABSTAINED = "abstained"
-
-
-class EvaluationError(ValueError):
-    """The labels or the titles cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    reading: Reading
-    factor: str
-    direction: int
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The measures; accuracies are over all `n`, an abstention counts as wrong."""
+    """The measures; accuracies are over all `n`, an abstention counts as wrong.
+
+    `ece` is the expected calibration error. What is sure enough to stand without a person is `auto_coverage`
+    of all, and `auto_precision` of it has the right factor. `per_theme` and `by_venue` hold counts and shares.
+    """
 
     n: int
     factor_accuracy: float
@@ -41,81 +31,34 @@ class Evaluation:
     theme_macro_f1: float
     direction_accuracy: float
     coverage: float
+    ece: float
+    auto_precision: float
+    auto_coverage: float
     seconds: float
+    per_theme: dict[str, dict[str, float]] = field(default_factory=dict)
+    by_venue: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, float | int]:
+    def as_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def read_titles(path: Path, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Reading]:
-    """Read the wanted rows of a recorded market list (gzip, one JSON object a line).
-
-    Raises EvaluationError where the file is not one.
-    """
-    readings: dict[tuple[str, str], Reading] = {}
-    try:
-        with gzip.open(path, "rb") as lines:
-            for line in lines:
-                record = orjson.loads(line)
-                key = (str(record["venue"]), str(record["key"]))
-                if key in wanted:
-                    readings[key] = reading_of_record(record)
-    except FileNotFoundError as error:
-        raise EvaluationError(f"There is no file {path}; expected a recorded market list (.jsonl.gz).") from error
-    except (OSError, EOFError, orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise EvaluationError(
-            f"{path} cannot be read: {error}; expected gzip lines of JSON objects with venue, key and title."
-        ) from error
-    return readings
-
-
-def read_labels(path: Path, titles: Path | None) -> list[Labelled]:
-    """Read a label file, with each market's further text from `titles` where it is there.
-
-    Raises EvaluationError naming the line that is not venue, key, title, factor and direction.
-    """
-    known = set(taxonomy().labels)
-    rows: list[list[str]] = []
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            header = next(lines, None)
-            if header != LABEL_HEADER:
-                raise EvaluationError(f"{path} begins with {header}; expected the columns {LABEL_HEADER}.")
-            for number, row in enumerate(lines, start=2):
-                if len(row) != 5 or row[3] not in known or row[4] not in DIRECTIONS:
-                    raise EvaluationError(
-                        f"{path} line {number} is {row!r}; expected venue, key, title, a factor of the taxonomy "
-                        "(or none) and a direction +1, 0 or -1."
-                    )
-                rows.append(row)
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"{path} cannot be read: {error}; expected a tab-separated text file.") from error
-    if not rows:
-        raise EvaluationError(f"{path} holds no labelled market; expected one at least.")
-    found = read_titles(titles, {(row[0], row[1]) for row in rows}) if titles else {}
-    labelled = []
-    for venue, key, title, factor, direction in rows:
-        reading = found.get((venue, key)) or reading_of_record({"venue": venue, "key": key, "title": title})
-        labelled.append(Labelled(reading, factor, DIRECTIONS[direction]))
-    return labelled
-
-
 def predicted(decision: Decision) -> str:
-    """Return the label that a decision stands for: a sure one its factor, else an abstention."""
+    """Return the label that a decision stands for: its factor, or an abstention where nothing is known."""
     return ABSTAINED if decision.skip_reason or decision.is_unknown else decision.label
 
 
 def macro_f1(truth: Sequence[str], answers: Sequence[str]) -> float:
     """Average F1 over the labels that occur in the truth."""
-    right: Counter[str] = Counter()
+    scores = f1_scores(truth, answers)
+    return sum(scores.values()) / len(scores) if scores else 0.0
+
+
+def f1_scores(truth: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
+    """Return the F1 of each label that occurs in the truth."""
+    right = Counter(one for one, other in zip(truth, answers, strict=True) if one == other)
     said: Counter[str] = Counter(answers)
     real: Counter[str] = Counter(truth)
-    for one, other in zip(truth, answers, strict=True):
-        if one == other:
-            right[one] += 1
-    scores = [2 * right[label] / (real[label] + said[label]) for label in real]
-    return sum(scores) / len(scores) if scores else 0.0
+    return {label: 2 * right[label] / (real[label] + said[label]) for label in real}
 
 
 def _share(pairs: Iterable[bool]) -> float:
@@ -124,34 +67,67 @@ def _share(pairs: Iterable[bool]) -> float:
 
 
 def measure(labelled: Sequence[Labelled], decisions: Sequence[Decision], *, seconds: float) -> Evaluation:
-    """Compare decisions with the labels."""
+    """Compare decisions with the labels, in order."""
     theme_of = defaultdict(lambda: ABSTAINED, taxonomy().theme_of)
     truth = [row.factor for row in labelled]
     answers = [predicted(decision) for decision in decisions]
     themes = [theme_of[label] for label in truth]
     theme_answers = [theme_of[label] for label in answers]
+    right = [a == b for a, b in zip(truth, answers, strict=True)]
+    sure = [said.is_sure for said in decisions]
+    sided = [row.direction == said.direction for row, said in zip(labelled, decisions, strict=True)]
     return Evaluation(
         n=len(labelled),
-        factor_accuracy=round(_share(a == b for a, b in zip(truth, answers, strict=True)), 4),
+        factor_accuracy=round(_share(right), 4),
         factor_macro_f1=round(macro_f1(truth, answers), 4),
         theme_accuracy=round(_share(a == b for a, b in zip(themes, theme_answers, strict=True)), 4),
         theme_macro_f1=round(macro_f1(themes, theme_answers), 4),
-        direction_accuracy=round(
-            _share(row.direction == said.direction for row, said in zip(labelled, decisions, strict=True)), 4
-        ),
+        direction_accuracy=round(_share(sided), 4),
         coverage=round(_share(answer != ABSTAINED for answer in answers), 4),
+        ece=round(calibration_error([said.confidence for said in decisions], right), 4),
+        auto_precision=round(_share(hit for hit, is_sure in zip(right, sure, strict=True) if is_sure), 4),
+        auto_coverage=round(_share(sure), 4),
         seconds=round(seconds, 2),
+        per_theme=_per_theme(themes, theme_answers),
+        by_venue={
+            venue: _figures([place for place, row in enumerate(labelled) if row.reading.venue == venue], right, sided)
+            for venue in sorted({row.reading.venue for row in labelled})
+        },
     )
 
 
-def evaluate(*, labels: Path, titles: Path | None, without: str = "") -> Evaluation:
-    """Decide every labelled market, expiry left out, and measure."""
-    labelled = read_labels(labels, titles)
-    started = monotonic()
-    decider = Decider(current_artifact(), without=without)
+def _per_theme(themes: Sequence[str], answers: Sequence[str]) -> dict[str, dict[str, float]]:
+    scores = f1_scores(themes, answers)
+    counts = Counter(themes)
+    right = Counter(one for one, other in zip(themes, answers, strict=True) if one == other)
+    return {
+        theme: {"n": counts[theme], "accuracy": round(right[theme] / counts[theme], 4), "f1": round(scores[theme], 4)}
+        for theme in sorted(scores)
+    }
+
+
+def _figures(places: Sequence[int], right: Sequence[bool], sided: Sequence[bool]) -> dict[str, float]:
+    return {
+        "n": len(places),
+        "factor_accuracy": round(_share(right[place] for place in places), 4),
+        "direction_accuracy": round(_share(sided[place] for place in places), 4),
+    }
+
+
+def decide_labelled(labelled: Sequence[Labelled], decider: Decider) -> list[Decision]:
+    """Decide labelled markets among their siblings, expiry left out; returns only their own decisions."""
     with one_thread():
-        decisions = decider.decide([row.reading for row in labelled], now=None)
+        decisions = decider.decide(all_readings(labelled), now=None)
+    return decisions[: len(labelled)]
+
+
+def evaluate(*, labels: Path, titles: Path | None, without: str = "") -> Evaluation:
+    """Decide every labelled market and measure; `without` leaves one stage out."""
+    labelled = read_labels(labels, titles)
+    decider = Decider(current_artifact(), without=without)
+    started = monotonic()
+    decisions = decide_labelled(labelled, decider)
     return measure(labelled, decisions, seconds=monotonic() - started)
 
 
-__all__ = ["ABSTAINED", "NONE", "Evaluation", "EvaluationError", "evaluate", "measure", "read_labels"]
+__all__ = ["ABSTAINED", "Evaluation", "EvaluationError", "decide_labelled", "evaluate", "macro_f1", "measure"]

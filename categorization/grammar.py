@@ -28,7 +28,7 @@ _date_like = re.compile(
     r"\b[a-z]{2}-\d{1,2}\b|\bvs\.?|\b\d+-(?:year|day|month|week|person|round|game|min|hour)s?\b|\bs&p 500\b"
 )
 _above = re.compile(
-    r"\b(?:above|over(?= [$€£#]?\d)|more than|greater than|at least|or higher|or above|or more|or greater|"
+    r"\b(?:above|over(?= [$€£#]?\d)|(?:more|greater|larger|bigger) than|at least|or higher|or above|or more|or greater|"
     r"or stronger|exceeds?|exceeding|"
     r"higher than)\b|≥|>|\d\s?%?\+|↑|\(high\)|, high\b"
 )
@@ -41,17 +41,17 @@ _rising = re.compile(
     r"ath|up or down|"
     r"highest|record high|outperforms?|beats?|cross(?:es)?|positive|raise[sd]?|higher|flip(?:s|ped)?|largest|"
     r"top|gains?|up|"
-    r"stronger|strengthens?|hottest|warmest|pass(?:es)? \d|doubles?|best|most)\b"
+    r"stronger|strengthens?|hottest|warmest|pass(?:es)? [$€£]?\d|doubles?|best|most)\b"
 )
 _falling = re.compile(
-    r"\b(?:dips?|drops?|falls?|declines?|decreases?|decreased|cuts?|lower|lowers|lowest|shrinks?|reduces?|"
+    r"\b(?:dips?|drops?|falls?|trims?|declines?|decreases?|decreased|cuts?|lower|lowers|lowest|shrinks?|reduces?|"
     r"reduced|negative|"
     r"miss(?:es)?|de-?pegs?|crash(?:es)?|weaker|weakens?|contracts?|recessions?|smaller|halve[sd]?|down|"
     r"depegged|worst|loses?)\b"
 )
 _negation = re.compile(
-    r"\b(?:no longer|not|never|without(?! borders)|fails? to|nobody|refuses? to|wont|isnt|doesnt|canceled|cancelled|avoids?|"
-    r"nothing)\b|"
+    r"\b(?:no longer|not|never|without(?! borders)|fails? to|nobody|refuses? to|wont|isnt|doesnt|canceled|"
+    r"cancelled|avoids?|nothing)\b|"
     r"\b(?:be|there be|is) no\b|^no (?!change)|\bnone\b"
 )
 _place = re.compile(

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 
 from categorization.decisions import Decider, Decision
 from categorization.factors import NONE
+from categorization.learning import active_version, artifact_of
 from categorization.models import Classification, ModelVersion, RiskFactor
 from categorization.reading import MARKET_FIELDS, Reading, reading_of_row
 from categorization.stages import (
@@ -26,7 +27,7 @@ from categorization.stages import (
     venue_prior,
 )
 from categorization.taxonomy import load_taxonomy
-from categorization.training import active_version, current_artifact, one_thread
+from categorization.training import one_thread
 from markets.models import Market
 from markets.upsert import RowWriter, plain, plain_columns
 
@@ -108,7 +109,7 @@ def categorize_markets(
     """
     load_taxonomy()
     version = active_version(now=now)
-    decider = Decider(current_artifact())
+    decider = Decider(artifact_of(version))
     writer = _Writer(version=version, now=now)
     report = CategorizationReport(model_version=version.digest[:12])
     for rows in _chunks(Market.objects.all() if markets is None else markets):

@@ -105,3 +105,24 @@ def reading_of_record(record: Mapping[str, Any]) -> Reading:
         tags=tuple(str(tag) for tag in record.get("tags") or ()),
         is_event=key.startswith("EVENT:"),
     )
+
+
+# What a decision can depend on: what the trail keeps, and what a replay gets back.
+_SEEN = tuple(name for name in Reading.__dataclass_fields__ if name not in ("key", "status", "close_at", "yes_label"))
+_DEFAULTS = {name: Reading.__dataclass_fields__[name].default for name in _SEEN}
+
+
+def seen_of(reading: Reading) -> dict[str, Any]:
+    """Write down what the stages read of a market, as plain JSON; what says nothing is left out."""
+    seen: dict[str, Any] = {}
+    for name in _SEEN:
+        value = getattr(reading, name)
+        if value != _DEFAULTS[name]:
+            seen[name] = list(value) if isinstance(value, tuple) else value
+    return seen
+
+
+def reading_of_seen(seen: Mapping[str, Any], *, key: Any = None) -> Reading:
+    """Read a market back from what was written down."""
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in seen.items() if name in _SEEN}
+    return Reading(**{"venue": "", "native_id": "", "title": "", **values, "key": key})

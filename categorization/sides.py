@@ -45,8 +45,8 @@ _not_decisive = re.compile(
     r"at least|under|over)\b|"
     r"\badvance\b|\brun for\b|\bcandidate\b|\bannounce\b|\bbe called\b|\bcoalition\b|\bpart of\b|"
     r"\bparticipat\w+|\brunoff\b|\bmatchup\b|"
-    r"\breceives? \d|\bturnout\b|\bhold (?:a|an)\b.*\belection\b|\bconfirmed\b|\bvote share\b|\bpercent\b|\bban\b|\bcap\b|"
-    r"\bconstitution\b|\b#\d"
+    r"\breceives? \d|\bturnout\b|\bhold (?:a|an)\b.*\belection\b|\bconfirmed\b|\bvote share\b|\bpercent\b|\bban\b|"
+    r"\bcap\b|\bconstitution\b|\b#\d"
 )
 # Where nobody who governs stands again: the winner is no one's loss.
 _open_seats = re.compile(
@@ -208,7 +208,7 @@ def us_side(factor: str, line: str, reading: Reading) -> Verdict:
     if ticker in ("D", "DEM", "DPAR"):
         return -1, "The ticker's side is Democratic."
     if not re.search(
-        r"\bwins?\b|\bcontrol\w*|\bseats?\b|\bwinner\b|\bhold\b|\bflip\b|\bsweep\b|\bgovernor\b|\belection\b|"
+        r"\bwins?\b|\bkeeps?\b|\bcontrol\w*|\bseats?\b|\bwinner\b|\bhold\b|\bflip\b|\bsweep\b|\bgovernor\b|\belection\b|"
         r"\bnext\b|\bmayor\w*",
         line,
     ):

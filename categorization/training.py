@@ -4,36 +4,40 @@ import csv
 import hashlib
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import transaction
 
 from categorization.artifact import Artifact, ArtifactError, load_artifact, make_vectorizers, save_artifact
+from categorization.calibration import Count, added, calibrate, read_counts
 from categorization.factors import NONE, TAXONOMY_FILE, taxonomy
 from categorization.knowledge import knowledge_files
-from categorization.models import ModelVersion
 from categorization.reading import Reading
 from categorization.stages.lexical import model_text
 from categorization.stages.normalize import normalize
+
+if TYPE_CHECKING:
+    import numpy as np
 
 logger = logging.getLogger(__name__)
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE / "examples"
+# Questions of our own that no model is trained on: what a new version is measured by.
+DEVELOPMENT_FILE = HERE / "development.tsv"
 # Everything that can change an answer: a change of any of these files is another model version.
 CODE = (
     "stages/*.py",
     "knowledge/*.py",
     "pipeline.py",
     "decisions.py",
+    "calibration.py",
+    "reliability.tsv",
     "grammar.py",
     "sides.py",
     "reading.py",
@@ -43,6 +47,8 @@ CODE = (
 )
 HEADER = ["title", "factor", "direction"]
 COMPONENTS = 160
+# Typical meanings kept of each factor.
+PROTOTYPES = 12
 DIRECTIONS = {"+1": 1, "1": 1, "0": 0, "-1": -1}
 
 
@@ -55,17 +61,7 @@ class Example:
     title: str
     factor: str
     direction: int
-
-
-@dataclass(frozen=True)
-class TrainingReport:
-    """What a training run did, for the command to print."""
-
-    digest: str
-    examples: int
-    factors: int
-    seconds: float
-    was_cached: bool
+    weight: float = 1.0
 
 
 def read_examples(folder: Path = EXAMPLES) -> list[Example]:
@@ -119,8 +115,12 @@ def one_thread() -> AbstractContextManager[Any]:
     return threadpool_limits(limits=1)
 
 
-def train(examples: Iterable[Example], *, digest: str) -> Artifact:
+def train(
+    examples: Iterable[Example], *, digest: str, taught: Mapping[str, str] | None = None, found: Sequence[Count] = ()
+) -> Artifact:
     """Fit both models on the examples and the factor texts.
+
+    `taught` are series that reviewers decided, `found` how often they found our answers right.
 
     Raises TrainingError where a label has no example.
     """
@@ -149,11 +149,12 @@ def train(examples: Iterable[Example], *, digest: str) -> Artifact:
     with warnings.catch_warnings():
         # Forty passes are where more stop helping; that it could go on is no news.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(rows, targets)
+        model.fit(rows, targets, sample_weight=[example.weight for example in every])
     reduction = TruncatedSVD(n_components=min(COMPONENTS, rows.shape[0] - 1, rows.shape[1] - 1), random_state=1)
     points = unit_length(reduction.fit_transform(rows).astype(np.float32))
     starts = np.searchsorted(targets, np.arange(len(labels)))
     centroids = unit_length(np.add.reduceat(points, starts, axis=0))
+    prototypes, prototype_starts = _prototypes(points, starts)
     return Artifact(
         digest=digest,
         labels=labels,
@@ -167,7 +168,28 @@ def train(examples: Iterable[Example], *, digest: str) -> Artifact:
         example_titles=tuple(example.title for example in every),
         label_starts=starts,
         centroids=centroids,
+        prototypes=prototypes,
+        prototype_starts=prototype_starts,
+        calibration=calibrate(added(read_counts(), found)),
+        taught=dict(taught or {}),
     )
+
+
+def _prototypes(points: "np.ndarray", starts: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+    """Sum up each label's examples in a few typical meanings: a market is compared with hundreds, not thousands."""
+    import numpy as np
+    from sklearn.cluster import KMeans
+    from sklearn.preprocessing import normalize as unit_length
+
+    kept: list[np.ndarray] = []
+    kept_starts: list[int] = []
+    ends = [*starts.tolist()[1:], len(points)]
+    for start, end in zip(starts.tolist(), ends, strict=True):
+        kept_starts.append(sum(len(meanings) for meanings in kept))
+        own = points[start:end]
+        few = min(len(own), PROTOTYPES)
+        kept.append(own if len(own) <= few else KMeans(few, n_init=1, random_state=1).fit(own).cluster_centers_)
+    return unit_length(np.concatenate(kept)).astype(np.float64), np.array(kept_starts)
 
 
 def artifact_path(digest: str) -> Path:
@@ -200,32 +222,3 @@ def _remember(artifact: Artifact) -> Artifact:
     _loaded.clear()
     _loaded[artifact.digest] = artifact
     return artifact
-
-
-def active_version(*, now: datetime) -> ModelVersion:
-    """Return the row of this code and these examples, made and marked active where it is not yet."""
-    digest = version_digest()
-    version = ModelVersion.objects.filter(digest=digest).first()
-    if version is not None and version.is_active:
-        return version
-    with transaction.atomic():
-        version, _ = ModelVersion.objects.get_or_create(digest=digest, defaults={"created_at": now})
-        ModelVersion.objects.exclude(pk=version.pk).filter(is_active=True).update(is_active=False)
-        ModelVersion.objects.filter(pk=version.pk).update(is_active=True)
-    version.is_active = True
-    return version
-
-
-def train_classifier(*, now: datetime, force: bool = False) -> TrainingReport:
-    """Make this version's models, or find them made, and mark the version active."""
-    started = monotonic()
-    was_cached = artifact_path(version_digest()).exists() and not force
-    artifact = current_artifact(force=force)
-    active_version(now=now)
-    return TrainingReport(
-        digest=artifact.digest,
-        examples=len(artifact.example_titles),
-        factors=len(artifact.labels) - 1,
-        seconds=round(monotonic() - started, 2),
-        was_cached=was_cached,
-    )

@@ -74,6 +74,13 @@ def normalize(reading: Reading) -> Text:
     return Text(words=words, tags=tags, stem=stem, venue=reading.venue, slug=reading.slug.lower(), names=tuple(named))
 
 
+def bare(reading: Reading) -> Text:
+    """Read only the title, cut at blanks, with no names and no shapes: what is left without this stage."""
+    words = tuple(reading.title[:600].lower().split())
+    stem = series_stem(reading.series_key or reading.native_id) if reading.venue == Venue.KALSHI else ""
+    return Text(words=words, tags={}, stem=stem, venue=reading.venue, slug="", names=())
+
+
 def _shapes(reading: Reading) -> dict[str, set[str]]:
     """Tag what the form of a title gives away: a duel, a bare win, the size of a total."""
     shapes: dict[str, set[str]] = {}

@@ -1,5 +1,6 @@
 """Stage 4: what the venue's own shelf says: the series ticker, the category, the tags."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +14,8 @@ NAME = "venue prior"
 
 # A tag names what a market touches, often beside what it is about; it counts for less than a series.
 TAG_SHARE = 0.15
+# How sure a series is that reviewers decided more than once, always alike.
+TAUGHT = 0.985
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,13 @@ def tag_table() -> dict[str, list[tuple[str, float]]]:
     return table
 
 
-def venue_prior(text: Text) -> Prior:
-    """Weigh the series ticker (Kalshi) or the tags (Polymarket)."""
+def venue_prior(text: Text, taught: Mapping[str, str] | None = None) -> Prior:
+    """Weigh the series ticker (Kalshi) or the tags (Polymarket); what reviewers taught of a series comes first."""
     if text.venue == Venue.KALSHI:
+        if taught and text.stem in taught:
+            return Prior(
+                {taught[text.stem]: TAUGHT}, f"Reviewers taught that series {text.stem} is {taught[text.stem]}."
+            )
         found = series_table().match(text.stem) if text.stem else None
         if found is not None:
             says = f"Series {text.stem} (pattern {found.pattern}) is {found.factor}."

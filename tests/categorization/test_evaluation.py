@@ -9,7 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from categorization.decisions import Decision
-from categorization.evaluation import EvaluationError, Labelled, evaluate, macro_f1, measure, read_labels
+from categorization.evaluation import EvaluationError, evaluate, macro_f1, measure
+from categorization.labels import Labelled, read_labels
 from categorization.reading import reading_of_record
 
 KEYS = {
@@ -20,7 +21,12 @@ KEYS = {
     "theme_macro_f1",
     "direction_accuracy",
     "coverage",
+    "ece",
+    "auto_precision",
+    "auto_coverage",
     "seconds",
+    "per_theme",
+    "by_venue",
 }
 HEADER = "venue\tkey\ttitle\tfactor\tdirection\n"
 

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from categorization import pipeline, training
+from categorization import learning, pipeline, training
 from categorization.artifact import Artifact, ArtifactError, load_artifact, save_artifact
 from categorization.explain import explain_market
 from categorization.factors import TaxonomyError, parse_taxonomy
@@ -267,8 +267,8 @@ def test_a_bad_example_is_named_by_file_and_line(tmp_path: Path) -> None:
 def test_the_version_is_the_hash_of_what_it_depends_on(now: datetime) -> None:
     digest = training.version_digest()
     assert len(digest) == 64
-    training.train_classifier(now=now)
-    assert training.train_classifier(now=now).was_cached
+    learning.train_classifier(now=now)
+    assert learning.train_classifier(now=now).was_cached
     assert list(ModelVersion.objects.values_list("digest", "is_active")) == [(digest, True)]
 
 

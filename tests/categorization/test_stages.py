@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
+from categorization.calibration import Calibration
 from categorization.decisions import Decider
 from categorization.factors import taxonomy
 from categorization.knowledge.phrases import parse_phrase
@@ -225,9 +227,7 @@ def test_a_text_that_says_nothing_is_not_decided(decider: Decider) -> None:
     assert not said.is_sure
 
 
-def test_leaving_a_stage_out_changes_the_answer(decider: Decider) -> None:
-    import numpy as np
-
+def test_leaving_a_table_out_changes_the_answer() -> None:
     tables = [np.zeros((1, 3), dtype=np.float32) for _ in range(4)]
     tables[0][0, 1] = 0.97
     tables[2][:] = tables[3][:] = 1 / 3
@@ -235,20 +235,35 @@ def test_leaving_a_stage_out_changes_the_answer(decider: Decider) -> None:
     without = fuse.fuse(*tables, without="prior")
     assert with_prior[0].argmax() == 1
     assert abs(float(without[0].max()) - 1 / 3) < 1e-6
-    assert fuse.opinions_of(with_prior[:0], ("a", "b", "c")) == []
+    assert fuse.best_two(with_prior[:0]) == []
 
 
-def test_fuse_abstains_below_its_thresholds() -> None:
-    assert not fuse.Opinion("gold", 0.5, "silver", 0.4).is_sure
-    assert not fuse.Opinion("gold", 0.7, "silver", 0.05).is_sure
-    assert fuse.Opinion("gold", 0.1, "silver", 0.05).is_unknown
+def test_without_fuse_the_first_stage_that_speaks_decides_alone() -> None:
+    tables = [np.zeros((1, 3), dtype=np.float32) for _ in range(4)]
+    tables[1][0, 0] = 0.01
+    tables[2][0, 2] = tables[3][0, 2] = 0.99
+    assert fuse.fuse(*tables)[0].argmax() == 2
+    assert fuse.fuse(*tables, without="fuse")[0].argmax() == 0
+
+
+CURVE = Calibration(leads=(1.0, 5.0), shares=(0.5, 0.9), threshold=0.8)
+
+
+def test_a_long_lead_is_sure_a_short_one_asks_a_person_and_none_is_unknown() -> None:
+    shares = np.array([[0.99, 0.005, 0.005], [0.55, 0.4, 0.05], [0.1, 0.09, 0.05]])
+    sure, doubtful, unknown = fuse.opinions_of(shares, ("gold", "silver", "oil"), CURVE)
+    assert (sure.label, sure.runner_up, sure.is_sure) == ("gold", "silver", True)
+    assert (doubtful.is_sure, doubtful.is_unknown) == (False, False)
+    assert (unknown.is_sure, unknown.is_unknown) == (False, True)
+    assert "waits for a person" in fuse.explain(doubtful)
+    assert "left uncategorised" in fuse.explain(unknown)
 
 
 # --- assign -------------------------------------------------------------------------------------
 
 
 def _vote(key: str, label: str, confidence: float) -> tuple[str, str, tuple[str, ...], fuse.Opinion]:
-    return ("polymarket", "event", (key,), fuse.Opinion(label, confidence, "none", confidence - 0.01))
+    return ("polymarket", "event", (key,), fuse.Opinion(label, confidence, "none", 3.0, confidence >= 0.6))
 
 
 def test_an_unsure_sibling_follows_its_event() -> None:

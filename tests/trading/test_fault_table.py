@@ -63,9 +63,11 @@ def _modules() -> list[ModuleType]:
     ]
 
 
-def _faults_of(name: str, test: object) -> set[str]:
+def _faults_of(name: str, test: object, module: ModuleType) -> set[str]:
     by_name = NAMED.match(name)
-    marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "fault"]
+    of_module = getattr(module, "pytestmark", [])
+    given = [*getattr(test, "pytestmark", ()), *(of_module if isinstance(of_module, list) else [of_module])]
+    marks = [mark for mark in given if getattr(mark, "name", "") == "fault"]
     numbers = {str(number) for mark in marks for number in mark.args}
     return numbers | ({f"F{int(by_name[1])}"} if by_name else set())
 
@@ -76,7 +78,7 @@ def proofs() -> dict[str, set[str]]:
     for module in _modules():
         for name, test in inspect.getmembers(module, inspect.isfunction):
             if name.startswith("test_") and test.__module__ == module.__name__:
-                for number in _faults_of(name, test):
+                for number in _faults_of(name, test, module):
                     found[number].add(f"{module.__name__.rpartition('.')[2]}::{name}")
     return found
 

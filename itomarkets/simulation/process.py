@@ -61,7 +61,7 @@ class Process:
     def connected(self) -> Iterator[None]:
         """Watch every statement and commit of this process's database connection."""
         commit = connection.commit
-        connection.commit = self._commit_by(commit)
+        connection.commit = self._commit_by(commit)  # type: ignore[method-assign]
         try:
             with connection.execute_wrapper(self._execute):
                 yield

@@ -17,6 +17,7 @@ from django.db import connection
 from django.db.models import Q
 
 from itomarkets.lib.http import LONGEST_WAIT_SECONDS, READ_RETRIES
+from itomarkets.lib.rounding import ZERO
 from itomarkets.records.audit import verify_chain
 from itomarkets.records.models import AuditEntry
 from itomarkets.sandbox.engine import World
@@ -187,7 +188,7 @@ class Judges:
                 continue
             best = [side[0][0] for side in (bids, asks) if side]
             seen = self.mids[market.key]
-            seen.append((arrival.seconds, sum(best) / len(best)))
+            seen.append((arrival.seconds, sum(best, ZERO) / len(best)))
             while len(seen) > 200:
                 seen.popleft()
 

@@ -73,7 +73,7 @@ class Command(BaseCommand):
         return total, database
 
     def _print(self, report: Report, database: str, seconds: float, *, as_json: bool) -> None:
-        found = {
+        found: dict[str, Any] = {
             "seeds": report.seeds,
             "faults": dict(sorted(report.faults.items())),
             "breaches": report.breaches,

@@ -33,7 +33,7 @@ def fits(field: Any, value: Any) -> bool:
     if isinstance(field, serializers.DecimalField):
         return isinstance(value, str) and "E" not in value.upper() and is_read(Decimal, value)
     if isinstance(field, serializers.DateTimeField):
-        return isinstance(value, str) and value.endswith(("Z", "+00:00")) and is_read(datetime.fromisoformat, value)
+        return isinstance(value, str) and value.endswith("Z") and is_read(datetime.fromisoformat, value)
     if isinstance(field, serializers.UUIDField):
         return isinstance(value, str) and is_read(UUID, value)
     if isinstance(field, serializers.ChoiceField):

@@ -128,7 +128,9 @@ def world(now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
     quote = TicketQuote.objects.create(
         **common, allocation="units", cost=D(9), fees=D(0), best_payout=D(20), expires_at=now - timedelta(seconds=1)
     )
-    trade = Trade.objects.create(**common, idempotency_key="k")
+    way_back = dict.fromkeys(("paid", "brings", "loss", "cap", "missing"), "1.00")
+    way_back |= {"at": now.isoformat(), "sells": 1, "notes": ["Thin."]}
+    trade = Trade.objects.create(**common, idempotency_key="k", way_back=way_back)
     order = Order.objects.create(
         trade=trade, leg_no=1, account=account, market=market, side="yes", action="buy", count=D(10),
         limit_price=D("0.5"), reserved=D(0), status="filled", client_id=trade.pk, created_at=now,

@@ -402,13 +402,18 @@ def test_a_session_that_moves_real_money_must_be_fresh(user: User, basket: Any, 
     headers = {"Idempotency-Key": "k-9"}
     asked = [
         (f"/api/v1/baskets/{basket.public_id}/trades", {"quote_id": str(made.pk)}),
-        (f"/api/v1/trades/{row.pk}/choices", {"choice": "stop"}),
+        (f"/api/v1/trades/{row.pk}/choices", {"choice": "continue"}),
     ]
     for path, body in asked:
         answer = session.post(path, body, content_type="application/json", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (403, "step_up_needed")
     row.refresh_from_db()
     assert row.hold == "ask"
+    # To stop sends nothing, so it waits for nobody.
+    answer = session.post(asked[1][0], {"choice": "stop"}, content_type="application/json")
+    assert answer.status_code == 200
+    row.refresh_from_db()
+    assert row.hold == "decided"
 
 
 def test_a_session_needs_its_csrf_token(user: User, basket: Any, now: datetime) -> None:

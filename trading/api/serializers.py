@@ -1,19 +1,24 @@
 """Trades as the API writes them, in the shapes of `shapes`: decimals as strings, times in UTC, no row numbers."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from math import ceil
 from typing import Any
 
 from baskets.models import Basket
 from markets.api.ids import ids_of
-from trading.models import Order, TicketQuote, Trade
+from trading.models import Order, TicketQuote, Trade, VenueAccount
 from trading.portfolio import BasketGroup, PositionLine
 from trading.progress import LegProgress, trade_progress
+from trading.schedule import time_to_send
 
 # Columns of the list; no model object is built.
 FIELDS = (
     "id", "basket__public_id", "basket__slug", "basket__name", "action", "side", "mode", "policy", "amount",
     "worst_cost", "status", "created_at", "finished_at",
 )  # fmt: skip
+
+WAY_BACK = ("paid", "brings", "loss", "cap", "missing", "notes")
 
 
 def show_basket(basket: Basket) -> dict[str, Any]:
@@ -39,10 +44,17 @@ def show_quote(quote: TicketQuote) -> dict[str, Any]:
         "left_over": quote.left_over,
         "left_over_reason": quote.left_over_reason,
         "warnings": list(quote.warnings),
+        "send_seconds": ceil(time_to_send(_account_kinds(quote)).total_seconds()),
         "created_at": quote.created_at,
         "expires_at": quote.expires_at,
         "legs": [_quote_leg(leg, ids) for leg in quote.legs],
     }
+
+
+def _account_kinds(quote: TicketQuote) -> list[str]:
+    """Return the kind of account that sends each leg: a paper account sends to no venue."""
+    is_paper = quote.mode == VenueAccount.Mode.PAPER
+    return [VenueAccount.Kind.PAPER.value if is_paper else leg["venue"] for leg in quote.legs]
 
 
 def _quote_leg(leg: Mapping[str, Any], ids: Mapping[int, str]) -> dict[str, Any]:
@@ -50,10 +62,14 @@ def _quote_leg(leg: Mapping[str, Any], ids: Mapping[int, str]) -> dict[str, Any]
         name: leg[name]
         for name in (
             "leg_no", "venue", "title", "side", "account", "weight", "count", "best", "average", "worst", "limit",
-            "cost", "fee", "worst_cost", "book_at", "book_age_seconds",
+            "cost", "fee", "worst_cost", "book_age_seconds",
         )
     }  # fmt: skip
-    return shown | {"market_id": ids.get(leg["market_id"], ""), "notes": list(leg["notes"])}
+    return shown | {
+        "market_id": ids.get(leg["market_id"], ""),
+        "book_at": datetime.fromisoformat(leg["book_at"]),
+        "notes": list(leg["notes"]),
+    }
 
 
 def show_trade_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,8 +117,13 @@ def show_trade(trade: Trade, choices: Sequence[str]) -> dict[str, Any]:
         "total": progress.total,
         "reserved": progress.reserved,
         "choices": list(choices),
+        "way_back": _way_back(trade.way_back) if trade.way_back else None,
         "legs": [_trade_leg(leg, ids, orders.get(leg.leg_no, [])) for leg in progress.legs],
     }
+
+
+def _way_back(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {"at": datetime.fromisoformat(stored["at"])} | {name: stored[name] for name in WAY_BACK}
 
 
 def _trade_leg(leg: LegProgress, ids: Mapping[int, str], orders: Sequence[Order]) -> dict[str, Any]:

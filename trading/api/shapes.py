@@ -61,6 +61,8 @@ class QuoteShape(Shape):
     left_over = DecimalText()
     left_over_reason = serializers.CharField(allow_blank=True)
     warnings = serializers.ListField(child=serializers.CharField())
+    # How long the orders take to go out, at the pace that the venues allow.
+    send_seconds = serializers.IntegerField()
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     legs = QuoteLegShape(many=True)
@@ -133,6 +135,18 @@ class TradeLegShape(Shape):
     orders = OrderShape(many=True)
 
 
+class WayBackShape(Shape):
+    """What selling again what was bought would bring, as it was last priced; `unwind` loses at most `loss`."""
+
+    at = serializers.DateTimeField()
+    paid = DecimalText()
+    brings = DecimalText()
+    loss = DecimalText()
+    cap = DecimalText()
+    missing = DecimalText()
+    notes = serializers.ListField(child=serializers.CharField())
+
+
 class TradeDetailShape(TradeShape):
     """One trade with its legs, their orders and fills, and what its owner may choose now."""
 
@@ -145,6 +159,7 @@ class TradeDetailShape(TradeShape):
     total = DecimalText()
     reserved = DecimalText()
     choices = serializers.ListField(child=serializers.ChoiceField(choices=list(CHOICES)))
+    way_back = WayBackShape(allow_null=True)
     legs = TradeLegShape(many=True)
 
 

@@ -41,6 +41,7 @@ from trading.models import Trade, TradeAction, VenueAccount
 from trading.placing import TradeRefused, confirm_trade
 from trading.portfolio import portfolio_of
 from trading.quoting import QuoteRefused, quote_basket
+from trading.ticket_views import SENDING_CHOICES
 
 RETRY_SECONDS = 5
 LONGEST_ID = 40
@@ -217,7 +218,8 @@ class TradeChoices(TradingView):
         trade = get_object_or_404(trades, pk=trade_id)
         wanted = ChoiceInput(data=request.data)
         wanted.is_valid(raise_exception=True)
-        self.check_person(request, trade.mode)
+        if wanted.validated_data["choice"] in SENDING_CHOICES:
+            self.check_person(request, trade.mode)
         try:
             said = choose(
                 user=person_of(request),

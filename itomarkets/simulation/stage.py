@@ -34,7 +34,11 @@ from trading import tasks
 from trading.accounts import connect_sandbox_accounts
 from trading.models import CashEntry, Fill, Order, OrderEvent, Position, VenueAccount
 from trading.states import AT_VENUE
+from trading.venues import polymarket
+from trading.venues.venue_time import forget_times
 
+# Imported before a seed begins: what an import draws of the machine's chance would be missing the next time.
+LOADED_BEFORE = (polymarket,)
 URL = "http://127.0.0.1:8010"
 KEYS = ["s1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="]
 REVOKED = {
@@ -97,11 +101,14 @@ class Stage:
         urls = sandbox_urls(URL)
         changed: dict[str, Any] = {
             "VENUES": "sandbox", "SANDBOX_URL": URL, **urls, "CREDENTIAL_KEYS": KEYS, "SEND_THREADS": 1,
+            # A client that outlives its seed would remember.
+            "CLIENT_KEPT_SECONDS": 0,
             "KALSHI_KEY_ID": "", "KALSHI_PRIVATE_KEY": "", "WRITE_BUDGETS": {**settings.WRITE_BUDGETS, **self.budgets},
         }  # fmt: skip
         delay = tasks.run_trade.delay
         with override_settings(**changed), running_on(self.machine, seed=self.seed, answer=self.network.answer):
             tasks.run_trade.delay = self._send_message
+            forget_times()
             try:
                 self.judges.depth = len(connection.savepoint_ids) + connection.in_atomic_block
                 mirror(clock.now())

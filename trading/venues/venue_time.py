@@ -54,3 +54,8 @@ _times: dict[str, VenueTime] = {}
 def time_of(host: str) -> VenueTime:
     """Return this process's one clock of a host."""
     return _times.setdefault(host, VenueTime())
+
+
+def forget_times() -> None:
+    """Know no venue's time, as a new process does. For the simulation, in which one process lives many lives."""
+    _times.clear()

@@ -14,7 +14,7 @@ from itomarkets.lib import clock
 from itomarkets.records import idempotency
 from itomarkets.records.models import IdempotentRequest
 from tests.factories import make_user
-from tests.trading.test_api import Caller, quote, trade
+from tests.trading.api_caller import Caller, quote, trade
 from tests.trading.venue import Books, two_leg_basket
 from trading.models import Order, Trade
 from trading.placing import confirm_trade

@@ -6,7 +6,7 @@ Sources: S&P DJI Index Mathematics for the divisor; methodology sections 3, 4, 5
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal
 
-from baskets.method import DEFAULTS
+from baskets.method import DEFAULTS, Method
 from itomarkets.lib.rounding import ONE, ZERO, quantize
 
 UNIT_PLACES = 8
@@ -39,17 +39,19 @@ def divisor_after(*, divisor: Decimal, value_before: Decimal, value_after: Decim
     return quantize(divisor * value_after / (value_before - cost), DIVISOR_PLACES)
 
 
-def units_of(*, mode: str, weights: Sequence[Decimal], prices: Sequence[Decimal], value: Decimal) -> list[Decimal]:
+def units_of(
+    *, mode: str, weights: Sequence[Decimal], prices: Sequence[Decimal], value: Decimal, method: Method = DEFAULTS
+) -> list[Decimal]:
     """Return units whose value is at most `value`, by what the weights mean.
 
-    dollar: n = w·V/q; share: n = λ·w; risk: n = λ·w/√(q(1−q)), with q held inside the price gate so that it
-    cannot explode. Rounded down to eight places: rounding makes no units, what is left stays as cash.
+    dollar: n = w·V/q; share: n = λ·w; risk: n = λ·w/√(q(1−q)), with q held inside the basket's price gate so that
+    it cannot explode. Rounded down to eight places: rounding makes no units, what is left stays as cash.
     """
     if mode == "dollar":
         exact = [w * value / q for w, q in zip(weights, prices, strict=True)]
     else:
         if mode == "risk":
-            parts = [w / _terminal_risk(q) for w, q in zip(weights, prices, strict=True)]
+            parts = [w / terminal_risk(q, method) for w, q in zip(weights, prices, strict=True)]
         elif mode == "share":
             parts = list(weights)
         else:
@@ -59,8 +61,22 @@ def units_of(*, mode: str, weights: Sequence[Decimal], prices: Sequence[Decimal]
     return [quantize(n, UNIT_PLACES, ROUND_DOWN) for n in exact]
 
 
-def _terminal_risk(price: Decimal) -> Decimal:
-    held = min(max(price, DEFAULTS.price_low), DEFAULTS.price_high)
+def implied_weights(
+    *, mode: str, units: Sequence[Decimal], prices: Sequence[Decimal], method: Method = DEFAULTS
+) -> list[Decimal]:
+    """Return the parts from which `units_of` makes units in these proportions: what each mode means, read backwards."""
+    if mode == "dollar":
+        return [n * q for n, q in zip(units, prices, strict=True)]
+    if mode == "share":
+        return list(units)
+    if mode == "risk":
+        return [n * terminal_risk(q, method) for n, q in zip(units, prices, strict=True)]
+    raise ValueError(f"expected the mode dollar, share or risk, found {mode!r}")
+
+
+def terminal_risk(price: Decimal, method: Method = DEFAULTS) -> Decimal:
+    """Return √(q(1−q)) with q inside the price gate: how far one contract's payout may lie from its price."""
+    held = min(max(price, method.price_low), method.price_high)
     return (held * (ONE - held)).sqrt()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import F, Q
 
@@ -11,7 +12,7 @@ from baskets.eligibility import HELD_STATUSES, Candidate, listed_reasons, side_o
 from baskets.method import Method
 from baskets.models import Basket, Override
 from categorization.models import Classification, Theme
-from itomarkets.lib.rounding import ZERO
+from itomarkets.lib.rounding import ONE, ZERO, quantize
 from itomarkets.lib.venues import Side
 from markets.models import Market
 
@@ -68,7 +69,10 @@ COLUMNS = (
     "classification__factor__theme__up",
     "open_at",
     "title",
+    "classification__confidence",
+    "classification__status",
 )
+BY_A_PERSON = ("confirmed", "corrected")
 
 
 def theme_candidates(theme: Theme, *, now: datetime, method: Method) -> tuple[list[Candidate], dict[int, list[str]]]:
@@ -159,4 +163,12 @@ def _build(row: tuple, side: str, why: str, now: datetime) -> Candidate:
         volume=day if day else (total or ZERO) / DAYS_OF_VOLUME,
         quarters=0 if row[21] is None else max(0, (now - row[21]) // QUARTER),
         why=why,
+        confidence=_confidence(row[23], row[24]),
     )
+
+
+def _confidence(score: Any, status: str | None) -> Decimal:
+    """Return a label's confidence in hundredths, so that a digit of noise moves no weight; a person's word counts 1."""
+    if score is None or status in BY_A_PERSON:
+        return ONE
+    return quantize(Decimal(str(score)), 2)

@@ -15,7 +15,7 @@ from baskets.bulk import insert_rows
 from baskets.fixing import Fixing, fix
 from baskets.legs import HeldLeg, books_of, held_legs, seconds_between
 from baskets.marks import Carried, LegMark, Reason, SideQuote
-from baskets.method import BASE_VALUE, CARRY_SECONDS, METHOD_VERSION
+from baskets.method import BASE_VALUE, CARRY_SECONDS, METHOD_VERSION, RuleError, method_of, rules_in_force
 from baskets.models import Basket, Composition, Constituent, Mark
 from baskets.snapshots import KEEP_NEWEST_MARK
 from itomarkets.lib.rounding import ONE, ZERO, quantize
@@ -57,6 +57,10 @@ def create_composition(
     Raises CompositionRefused.
     """
     _check(legs)
+    try:
+        method = method_of(basket.rules)
+    except RuleError as error:
+        raise CompositionRefused(str(error)) from error
     with transaction.atomic():
         Basket.objects.select_for_update().get(pk=basket.pk)
         before = current_composition(basket)
@@ -65,7 +69,7 @@ def create_composition(
         marks = mark_targets(legs, markets, now=now)
         prices = [_priced(leg, marks, markets) for leg in legs]
         weights = [leg.weight for leg in legs]
-        units = units_of(mode=basket.mode, weights=weights, prices=prices, value=BASE_VALUE)
+        units = units_of(mode=basket.mode, weights=weights, prices=prices, value=BASE_VALUE, method=method)
         cash = BASE_VALUE - market_value(units, prices)
         fields: dict[str, Any] = {
             "divisor": ONE,
@@ -76,13 +80,15 @@ def create_composition(
         new_units = {leg.market_id: (leg.side, n) for leg, n in zip(legs, units, strict=True)}
         if before is not None:
             fields |= _carry_over(before, held, new_units, marks, markets, weights=weights, legs=legs, now=now)
+        inputs = _inputs(basket, legs, marks, markets, before, fields)
         composition = Composition.objects.create(
             basket=basket,
             version=before.version + 1 if before else 1,
             effective_at=now,
             reason=reason[:REASON_LENGTH],
             method_version=METHOD_VERSION,
-            inputs_hash=_inputs_hash(basket, legs, marks, markets, before, fields),
+            inputs=inputs,
+            inputs_hash=hash_of(inputs),
             created_by=actor if getattr(actor, "pk", None) else None,
             **fields,
         )
@@ -240,20 +246,20 @@ def _trade_cost(change: Decimal, mark: LegMark, market: Market) -> Decimal:
     return abs(change) * slip + fee
 
 
-def _inputs_hash(
+def _inputs(
     basket: Basket,
     legs: Sequence[TargetLeg],
     marks: Mapping[int, LegMark],
     markets: Mapping[int, Market],
     before: Composition | None,
     fields: Mapping[str, Any],
-) -> str:
-    """Hash all that the composition was computed from, so that a replay can prove it had the same inputs."""
-    inputs = {
+) -> dict[str, Any]:
+    """Gather all that the composition was computed from, so that a replay can prove it had the same inputs."""
+    return {
         "method": METHOD_VERSION,
         "basket": basket.slug,
         "mode": basket.mode,
-        "rules": basket.rules,
+        "rules": rules_in_force(method_of(basket.rules)),
         "before": [str(before.divisor), str(before.divisor_net)] if before else None,
         "value_before": str(fields.get("value_before")),
         "cost": str(fields.get("cost")),
@@ -263,11 +269,15 @@ def _inputs_hash(
                 leg.side,
                 str(leg.weight),
                 marks[leg.market_id].price,
-                marks[leg.market_id].reason,
+                marks[leg.market_id].reason.value,
             ]
             for leg in legs
         ],
     }
+
+
+def hash_of(inputs: Mapping[str, Any]) -> str:
+    """Hash a composition's inputs in one spelling: keys in order, no blanks."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

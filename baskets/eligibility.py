@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from baskets.marks import LegMark, Reason
 from baskets.method import Method
+from itomarkets.lib.rounding import ONE
 from itomarkets.lib.venues import Side
 from markets.models import Market
 
@@ -37,6 +38,8 @@ class Candidate:
     # Whole quarters of a year since it opened.
     quarters: int
     why: str
+    # How sure the label is; 1 where a person said it.
+    confidence: Decimal = ONE
 
     @property
     def event_key(self) -> object:

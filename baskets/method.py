@@ -20,6 +20,12 @@ TIGHT_SPREAD = 100_000
 WIDE_SPREAD = 300_000
 GHOST_BID = 10_000
 GHOST_ASK = 990_000
+# Above this share of the weight that is stale, no fixing is published, whatever a basket's own rules say.
+STALE_SHARE = Decimal("0.20")
+
+# How raw parts of weights are found (baskets/weights.py), and what becomes of a decided leg (baskets/rolls.py).
+SCHEMES = ("equal", "liquidity", "confidence", "volume")
+ROLL_POLICIES = ("hold_cash", "redistribute", "roll_to_successor", "terminate")
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,6 @@ class Method:
     rebalance_days: int = 30
     drift_band: Decimal = Decimal("0.10")
     cash_limit: Decimal = Decimal("0.25")
-    stale_limit: Decimal = Decimal("0.20")
     roll_policy: str = "hold_cash"
 
     @property
@@ -50,6 +55,23 @@ class Method:
 
 DEFAULTS = Method()
 CUSTOM_MAX_LEGS = 50
+# The least and the most that a number may be; choices name theirs above.
+BOUNDS: dict[str, tuple[Decimal, Decimal]] = {
+    "leg_cap": (Decimal("0.01"), Decimal(1)),
+    "event_cap": (Decimal("0.01"), Decimal(1)),
+    "price_low": (Decimal("0.001"), Decimal("0.999")),
+    "price_high": (Decimal("0.001"), Decimal("0.999")),
+    "min_days_to_close": (Decimal(0), Decimal(365)),
+    "min_legs": (Decimal(1), Decimal(CUSTOM_MAX_LEGS)),
+    "max_legs": (Decimal(1), Decimal(CUSTOM_MAX_LEGS)),
+    "per_event": (Decimal(1), Decimal(CUSTOM_MAX_LEGS)),
+    "per_series": (Decimal(1), Decimal(CUSTOM_MAX_LEGS)),
+    "past_quarters": (Decimal(0), Decimal(40)),
+    "rebalance_days": (Decimal(1), Decimal(3_650)),
+    "drift_band": (Decimal("0.01"), Decimal(1)),
+    "cash_limit": (Decimal(0), Decimal(1)),
+}
+CHOICES = {"scheme": SCHEMES, "roll_policy": ROLL_POLICIES}
 
 
 class RuleError(ValueError):
@@ -71,4 +93,28 @@ def method_of(rules: dict[str, Any]) -> Method:
             changes[name] = type(default)(str(value)) if not isinstance(default, str) else str(value)
         except (InvalidOperation, ValueError) as error:
             raise RuleError(f"The rule {name} is {value!r}; expected a value like {str(default)!r}.") from error
-    return replace(DEFAULTS, **changes)
+        _check(name, changes[name])
+    method = replace(DEFAULTS, **changes)
+    if method.min_legs > method.max_legs:
+        raise RuleError(
+            f"min_legs is {method.min_legs}, above max_legs, which is {method.max_legs}; lower one of them."
+        )
+    if method.price_low >= method.price_high:
+        raise RuleError(f"price_low is {method.price_low}, not below price_high, which is {method.price_high}.")
+    return method
+
+
+def _check(name: str, value: Any) -> None:
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise RuleError(f"The rule {name} is {value!r}; expected one of {', '.join(CHOICES[name])}.")
+        return
+    low, high = BOUNDS[name]
+    # A NaN is in no order: it fails here too.
+    if not (Decimal(value).is_finite() and low <= value <= high):
+        raise RuleError(f"The rule {name} is {value}; expected {low} to {high}.")
+
+
+def rules_in_force(method: Method) -> dict[str, str]:
+    """Write all the rules out as a composition keeps them: its own digits, not today's defaults."""
+    return {field.name: str(getattr(method, field.name)) for field in fields(method)}

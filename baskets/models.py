@@ -3,6 +3,7 @@
 import secrets
 import string
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -93,6 +94,8 @@ class Composition(models.Model):
     effective_at = models.DateTimeField()
     reason = models.CharField(max_length=200)
     method_version = models.CharField(max_length=20)
+    # What it was computed from: mode, all rules in force, weights, marks with reasons; and the hash of it.
+    inputs = models.JSONField(default=dict, blank=True)
     inputs_hash = models.CharField(max_length=64)
     # Level = value / divisor. Gross at mids; net also pays the spread and fees of each change.
     divisor = DivisorField()
@@ -119,6 +122,11 @@ class Composition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.basket_id} v{self.version}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("A composition is never changed; make the next version.")
+        super().save(*args, **kwargs)
 
 
 class Constituent(models.Model):

@@ -18,7 +18,7 @@ from baskets.legs import HeldLeg, books_of, held_legs
 from baskets.method import Method, RuleError, method_of
 from baskets.models import Basket, Composition
 from baskets.triggers import FIRST, label_triggers, override_triggers, schedule_triggers, value_triggers
-from baskets.weights import capped_weights, equal_parts, liquidity_parts
+from baskets.weights import capped_weights, parts_of
 from categorization.models import Theme
 
 Progress = Callable[[str], None]
@@ -262,10 +262,11 @@ def compose_with_overrides(*, basket: Basket, reason: str, now: datetime, actor:
 
 def target_legs(legs: Sequence[Candidate], words: Mapping[int, Word], method: Method) -> list[TargetLeg]:
     """Weigh what was chosen under the caps; a weight that a reviewer gave stands."""
-    parts = (
-        liquidity_parts([leg.volume for leg in legs], [leg.venue for leg in legs])
-        if method.scheme == "liquidity"
-        else equal_parts(len(legs))
+    parts = parts_of(
+        method.scheme,
+        volumes=[leg.volume for leg in legs],
+        venues=[leg.venue for leg in legs],
+        confidences=[leg.confidence for leg in legs],
     )
     said = [words[leg.market_id].weight if leg.market_id in words else None for leg in legs]
     if all(weight is not None for weight in said):

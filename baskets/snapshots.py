@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from baskets.bulk import insert_rows
 from baskets.fixing import UNIT, Fixing, fix_baskets
 from baskets.legs import held_legs
-from baskets.method import DEFAULTS
+from baskets.method import STALE_SHARE
 from baskets.models import Mark, PriceHistory
 
 HISTORY_COLUMNS = (
@@ -30,7 +30,7 @@ HISTORY_COLUMNS = (
     "marks",
     "source",
 )
-STALE_LIMIT = int(DEFAULTS.stale_limit * UNIT)
+STALE_LIMIT = int(STALE_SHARE * UNIT)
 # A row is written only if nothing newer stands: a clock that stepped back makes no row out of order.
 NOTHING_NEWER = (
     "NOT EXISTS (SELECT 1 FROM baskets_pricehistory h "

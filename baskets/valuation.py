@@ -10,7 +10,7 @@ from django.db.models import Q
 from baskets.fixing import UNIT, Fixing, fix_baskets
 from baskets.legs import HeldLeg, held_legs
 from baskets.marks import DOLLAR, LegMark, Reason
-from baskets.method import DEFAULTS
+from baskets.method import STALE_SHARE
 from baskets.models import Basket, PriceHistory
 from itomarkets.lib.rounding import ONE, ZERO
 
@@ -19,7 +19,7 @@ MONTH = timedelta(days=30)
 # How far from the wanted instant a reference may lie.
 DAY_SLACK, MONTH_SLACK = timedelta(hours=12), timedelta(days=3)
 SPARKLINE_DAYS = 34
-STALE_LIMIT = int(DEFAULTS.stale_limit * UNIT)
+STALE_LIMIT = int(STALE_SHARE * UNIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+from baskets.method import SCHEMES
 from itomarkets.lib.rounding import ONE, ZERO, shares_of_one
 
 # A liquid market counts at most this many times its venue's median, and a thin one at least the inverse.
 TILT = Decimal(2)
+LEAST_CONFIDENCE = Decimal("0.01")
 
 
 def equal_parts(count: int) -> list[Decimal]:
@@ -19,11 +21,44 @@ def liquidity_parts(volumes: Sequence[Decimal], venues: Sequence[str]) -> list[D
     Each venue is measured against its own median: one counts contracts and the other dollars.
     """
     roots = [max(volume, ONE).sqrt() for volume in volumes]
+    medians = _medians(roots, venues)
+    return [min(max(root / medians[venue], ONE / TILT), TILT) for root, venue in zip(roots, venues, strict=True)]
+
+
+def volume_parts(volumes: Sequence[Decimal], venues: Sequence[str]) -> list[Decimal]:
+    """Return parts in proportion to what trades, each venue against its own median; only the caps bound them."""
+    counted = [max(volume, ONE) for volume in volumes]
+    medians = _medians(counted, venues)
+    return [volume / medians[venue] for volume, venue in zip(counted, venues, strict=True)]
+
+
+def confidence_parts(confidences: Sequence[Decimal]) -> list[Decimal]:
+    """Return parts in proportion to how sure the labels are; the least sure still counts a hundredth."""
+    return [min(max(confidence, LEAST_CONFIDENCE), ONE) for confidence in confidences]
+
+
+def parts_of(
+    scheme: str, *, volumes: Sequence[Decimal], venues: Sequence[str], confidences: Sequence[Decimal]
+) -> list[Decimal]:
+    """Return the raw parts by the scheme's name; raises ValueError for a name that the method has not."""
+    if scheme == "equal":
+        return equal_parts(len(volumes))
+    if scheme == "liquidity":
+        return liquidity_parts(volumes, venues)
+    if scheme == "volume":
+        return volume_parts(volumes, venues)
+    if scheme == "confidence":
+        return confidence_parts(confidences)
+    raise ValueError(f"expected the scheme {', '.join(SCHEMES)}, found {scheme!r}")
+
+
+def _medians(values: Sequence[Decimal], venues: Sequence[str]) -> dict[str, Decimal]:
+    """Return each venue's median, the upper one of two."""
     medians = {}
     for venue in set(venues):
-        ordered = sorted(root for root, name in zip(roots, venues, strict=True) if name == venue)
+        ordered = sorted(value for value, name in zip(values, venues, strict=True) if name == venue)
         medians[venue] = ordered[len(ordered) // 2]
-    return [min(max(root / medians[venue], ONE / TILT), TILT) for root, venue in zip(roots, venues, strict=True)]
+    return medians
 
 
 def capped_weights(

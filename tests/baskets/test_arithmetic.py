@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baskets.arithmetic import divisor_after, gauge, level, market_value, turnover, units_of
+from baskets.arithmetic import divisor_after, gauge, implied_weights, level, market_value, turnover, units_of
 from itomarkets.lib.rounding import shares_of_one
 
 ONE = Decimal(1)
@@ -126,3 +126,18 @@ def test_the_net_divisor_takes_the_cost_out_of_the_level():
 def test_turnover_is_half_of_what_moved_cash_included(before, after, expected):
     as_decimals = [{leg: Decimal(w) for leg, w in side.items()} for side in (before, after)]
     assert turnover(*as_decimals) == Decimal(expected)
+
+
+@given(held(tight_prices), modes)
+def test_implied_weights_give_the_units_back_in_every_mode(case, mode):
+    weights, q = case
+    units = units_of(mode=mode, weights=weights, prices=q, value=Decimal(100))
+    implied = implied_weights(mode=mode, units=units, prices=q)
+    shares = [part / sum(implied) for part in implied]
+    again = units_of(mode=mode, weights=shares, prices=q, value=market_value(units, q))
+    assert all(abs(n - m) <= Decimal("2e-8") for n, m in zip(again, units, strict=True))
+
+
+def test_implied_weights_of_an_unknown_mode_are_refused():
+    with pytest.raises(ValueError, match="found 'hope'"):
+        implied_weights(mode="hope", units=[ONE], prices=[ONE])

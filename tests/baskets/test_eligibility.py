@@ -105,6 +105,24 @@ def test_a_basket_may_override_the_method_and_a_wrong_rule_is_named():
         method_of({"max_legs": "many"})
 
 
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"scheme": "fame"}, "scheme is 'fame'; expected one of equal, liquidity, confidence, volume"),
+        ({"roll_policy": "hope"}, "expected one of hold_cash, redistribute, roll_to_successor, terminate"),
+        ({"leg_cap": "1.01"}, "leg_cap is 1.01; expected 0.01 to 1"),
+        ({"event_cap": "NaN"}, "event_cap is NaN"),
+        ({"price_low": "0"}, "price_low is 0"),
+        ({"max_legs": "51"}, "max_legs is 51; expected 1 to 50"),
+        ({"price_low": "0.6", "price_high": "0.6"}, "price_low is 0.6, not below price_high"),
+        ({"min_legs": "9", "max_legs": "8"}, "min_legs is 9, above max_legs"),
+    ],
+)
+def test_a_rule_out_of_its_bounds_is_refused_with_its_name(rules, words):
+    with pytest.raises(RuleError, match=words):
+        method_of(rules)
+
+
 def test_the_choice_spreads_over_factors_before_it_doubles_one():
     many = [candidate(n, factor="a", factor_position=1, volume=Decimal(10_000 - n)) for n in range(1, 20)]
     few = [candidate(100 + n, factor="b", factor_position=2, volume=Decimal(n)) for n in range(1, 4)]

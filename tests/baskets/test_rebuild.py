@@ -1,12 +1,16 @@
 """System baskets: made from labels, kept by the method, bent by overrides, left alone otherwise."""
 
+from dataclasses import fields
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError, transaction
 
+from baskets.compositions import hash_of
 from baskets.expansion import expand_baskets
+from baskets.method import Method
 from baskets.models import Basket, Composition, Mark, Override, PriceHistory
 from baskets.rebuild import build_system_baskets
 from baskets.valuation import value_basket
@@ -318,3 +322,57 @@ def test_the_command_needs_themes_and_then_reports(now, monkeypatch, capsys):
     make_theme()
     call_command("build_system_baskets")
     assert "1 baskets added, 0 compositions written" in capsys.readouterr().out
+
+
+def test_a_basket_s_own_rules_make_its_composition_and_are_kept_with_it(theme, now):
+    fill(theme, now)
+    build(now)
+    basket = Basket.objects.get()
+    Basket.objects.filter(pk=basket.pk).update(
+        mode="share",
+        rules={"scheme": "equal", "leg_cap": "0.5", "max_legs": "4", "min_legs": "2"},
+    )
+    requote(now + timedelta(days=31))
+    build(now + timedelta(days=31))
+    first, second = basket.compositions.order_by("version")
+    assert (first.inputs["mode"], first.inputs["rules"]["scheme"]) == ("dollar", "liquidity")
+    assert (second.inputs["mode"], second.inputs["rules"]["leg_cap"]) == ("share", "0.5")
+    assert {row.weight for row in second.constituents.all()} == {d("0.25")}
+    assert len({row.units for row in second.constituents.all()}) == 1
+    assert first.inputs["rules"].keys() == second.inputs["rules"].keys() == {f.name for f in fields(Method)}
+    assert hash_of(second.inputs) == second.inputs_hash
+
+
+def test_a_basket_weighed_by_confidence_trusts_a_person_most(theme, now):
+    markets = fill(theme, now, count=6)
+    build(now)
+    basket = Basket.objects.get()
+    Basket.objects.filter(pk=basket.pk).update(rules={"scheme": "confidence", "leg_cap": "1", "event_cap": "1"})
+    Classification.objects.filter(market=markets[0]).update(confidence=0.5, status="confirmed")
+    Classification.objects.filter(market=markets[1]).update(confidence=0.45)
+    requote(now + timedelta(days=31))
+    build(now + timedelta(days=31))
+    newest = basket.compositions.order_by("-version").first()
+    assert newest is not None
+    weights = dict(newest.constituents.values_list("market_id", "weight"))
+    assert weights[markets[1].pk] * 2 <= weights[markets[2].pk] < weights[markets[0].pk]
+
+
+def test_a_composition_and_its_legs_cannot_be_changed_in_the_database_either(theme, now):
+    fill(theme, now)
+    build(now)
+    composition = Composition.objects.get()
+    with pytest.raises(TypeError, match="never changed"):
+        composition.save()
+    for change in (
+        lambda: Composition.objects.update(divisor=d(2)),
+        lambda: Composition.objects.update(inputs={}),
+        lambda: composition.constituents.update(units=d(1)),
+        lambda: composition.constituents.update(side="no"),
+    ):
+        with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
+            change()
+    maker = make_user()
+    Composition.objects.update(created_by=maker)
+    maker.delete()
+    assert Composition.objects.get().created_by is None

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baskets.weights import TILT, capped_weights, equal_parts, liquidity_parts
+from baskets.method import SCHEMES
+from baskets.weights import TILT, capped_weights, equal_parts, liquidity_parts, parts_of
 
 LEG, EVENT = Decimal("0.20"), Decimal("0.25")
 DUST = Decimal("1e-8")
@@ -89,3 +90,39 @@ def test_liquidity_tilts_no_further_than_the_limit_from_the_median(volumes):
 def test_each_venue_is_measured_against_its_own_median():
     volumes = [Decimal(n) for n in (100, 400, 1_000_000, 4_000_000)]
     assert liquidity_parts(volumes, ["kalshi", "kalshi", "polymarket", "polymarket"]) == [Decimal("0.5"), 1] * 2
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10**9).map(Decimal), st.integers(0, 100).map(lambda n: Decimal(n) / 100)),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_every_scheme_gives_weights_of_exactly_one_under_the_caps(scheme, legs):
+    parts = parts_of(
+        scheme,
+        volumes=[volume for volume, _ in legs],
+        venues=[("kalshi", "polymarket")[n % 2] for n in range(len(legs))],
+        confidences=[confidence for _, confidence in legs],
+    )
+    weights = capped_weights(parts, list(range(len(legs))), leg_cap=LEG, group_cap=EVENT)
+    assert sum(weights) == 1
+    assert max(weights) <= max(LEG, Decimal(1) / len(legs)) + DUST
+
+
+def test_the_schemes_differ_in_what_they_ask_of_a_leg():
+    volumes = [Decimal(n) for n in (100, 400, 900)]
+    confidences = [Decimal("0.9"), Decimal("0.6"), Decimal(0)]
+    venues = ["kalshi"] * 3
+
+    def parts(scheme: str) -> list[Decimal]:
+        return parts_of(scheme, volumes=volumes, venues=venues, confidences=confidences)
+
+    assert parts("equal") == [1, 1, 1]
+    assert parts("liquidity") == [Decimal("0.5"), 1, Decimal("1.5")]
+    assert parts("volume") == [Decimal("0.25"), 1, Decimal("2.25")]
+    assert parts("confidence") == [Decimal("0.9"), Decimal("0.6"), Decimal("0.01")]
+    with pytest.raises(ValueError, match="found 'fame'"):
+        parts("fame")

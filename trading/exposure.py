@@ -1,15 +1,19 @@
 """What a person has at risk in one mode, and what the day has cost: the sums that the limits are held against."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
+
+from django.db.models import Q
 
 from baskets.factors import factors_of
+from itomarkets.lib import clock
 from itomarkets.lib.rounding import ONE, ZERO, quantize
 from itomarkets.lib.venues import Side
 from markets.models import Market
-from trading.models import Fill, Order, Position, TradeAction, VenueAccount
+from trading.models import Fill, Order, Position, Trade, TradeAction, VenueAccount
 from trading.positions import MONEY_PLACES, Holding
 from trading.states import LIVE
 
@@ -31,63 +35,155 @@ class AtRisk:
         return sum(self.by_account.values(), ZERO)
 
 
-def money_at_risk(*, user_id: int, mode: str) -> AtRisk:
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What a person has in one mode, read once for every limit that asks: a query a table, whatever there is."""
+
+    user_id: int
+    mode: str
+    now: datetime
+    # All accounts of the mode.
+    accounts: Sequence[VenueAccount]
+    # As POSITION_COLUMNS: those that hold something, and those that the day has touched.
+    positions: Sequence[tuple[Any, ...]]
+    # Orders that have not ended: account, market, and what each holds back.
+    reserved: Sequence[tuple[int, int, Decimal]]
+    # The newest first: those of the UTC day and of the last minute.
+    trades: Sequence[Trade]
+
+    def reserved_on(self, account_id: int) -> Decimal:
+        """Return the cash of an account that orders which have not ended may still take."""
+        return sum((money for account, _, money in self.reserved if account == account_id), ZERO)
+
+    def bought_today(self) -> Decimal:
+        """Return what the day's purchases take at worst."""
+        start = day_start(self.now)
+        counted = (
+            trade.worst_cost
+            for trade in self.trades
+            if trade.action == TradeAction.BUY
+            and trade.mode == self.mode
+            and trade.status != Trade.Status.ABORTED
+            and trade.created_at >= start
+        )
+        return sum(counted, ZERO)
+
+
+# A trade as far as limits ask: the rest of the row is not read.
+TRADE_COLUMNS = (
+    "id", "idempotency_key", "quote_id", "basket_id", "mode", "action", "status", "worst_cost", "created_at"
+)  # fmt: skip
+POSITION_COLUMNS = (
+    "account_id", "market_id", "basket_id", "side", "count", "cost", "realised", "updated_at",
+    "market__status", "market__payout", "market__yes_bid", "market__yes_ask",
+    "market__quote__pk", "market__quote__yes_bid", "market__quote__no_bid",
+)  # fmt: skip
+
+
+def day_start(now: datetime) -> datetime:
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def recent_trades(*, user_id: int, now: datetime, also: Q | None = None) -> list[Trade]:
+    """Read a person's trades of the UTC day and of the last minute, newest first, and those that `also` names."""
+    recent = Q(created_at__gte=min(day_start(now), now - timedelta(minutes=1)))
+    if also is not None:
+        recent |= also
+    return list(Trade.objects.filter(recent, user=user_id).only(*TRADE_COLUMNS).order_by("-created_at"))
+
+
+def stand_of(
+    *,
+    user_id: int,
+    mode: str,
+    now: datetime,
+    accounts: Iterable[VenueAccount] | None = None,
+    trades: Sequence[Trade] | None = None,
+) -> Stand:
+    """Read where a person stands in one mode; `accounts` and `trades` where the caller has just read them."""
+    if accounts is None:
+        accounts = VenueAccount.objects.filter(user=user_id, mode=mode)
+    if trades is None:
+        trades = recent_trades(user_id=user_id, now=now)
+    own = tuple(accounts)
+    ids = [account.pk for account in own]
+    live = Order.objects.filter(account__in=ids, status__in=LIVE, reserved__gt=0)
+    return Stand(
+        user_id=user_id,
+        mode=mode,
+        now=now,
+        accounts=own,
+        positions=_positions(Q(account__in=ids), Q(count__gt=0) | Q(updated_at__gte=day_start(now))),
+        reserved=list(live.values_list("account_id", "market_id", "reserved")),
+        trades=trades,
+    )
+
+
+def _positions(*which: Q) -> list[tuple[Any, ...]]:
+    return list(Position.objects.filter(*which).order_by().values_list(*POSITION_COLUMNS))
+
+
+def money_at_risk(*, user_id: int, mode: str, stand: Stand | None = None) -> AtRisk:
     """Sum a person's open positions at cost, reserved orders and external rows in one mode."""
+    if stand is None:
+        stand = stand_of(user_id=user_id, mode=mode, now=clock.now(), trades=())
     by_account: dict[int, Decimal] = {}
     by_market: dict[int, Decimal] = {}
     external = ZERO
-    held = Position.objects.filter(account__user=user_id, account__mode=mode, count__gt=0)
-    live = Order.objects.filter(account__user=user_id, account__mode=mode, status__in=LIVE, reserved__gt=0)
-    ours = held.values_list("account_id", "market_id", "cost"), live.values_list("account_id", "market_id", "reserved")
-    for rows in ours:
-        for account_id, market_id, money in rows:
-            by_account[account_id] = by_account.get(account_id, ZERO) + money
-            by_market[market_id] = by_market.get(market_id, ZERO) + money
-    accounts = VenueAccount.objects.filter(user=user_id, mode=mode)
-    for account_id, rows in accounts.values_list("pk", "external"):
-        for row in rows:
+    held = [(row[0], row[1], row[5]) for row in stand.positions if row[4] > 0]
+    for account_id, market_id, money in (*held, *stand.reserved):
+        by_account[account_id] = by_account.get(account_id, ZERO) + money
+        by_market[market_id] = by_market.get(market_id, ZERO) + money
+    for account in stand.accounts:
+        for row in account.external:
             money = external_risk(row)
             external += money
-            by_account[account_id] = by_account.get(account_id, ZERO) + money
+            by_account[account.pk] = by_account.get(account.pk, ZERO) + money
             if row.get("market_id"):
                 by_market[row["market_id"]] = by_market.get(row["market_id"], ZERO) + money
     return AtRisk(by_account=by_account, by_market=by_market, external=external)
 
 
 def external_risk(row: Mapping[str, str]) -> Decimal:
-    """Return what a row of `VenueAccount.external` can lose: a fill is not counted, what it left is held."""
+    """Return what a row of `VenueAccount.external` can lose: a fill is not counted, what it left is held.
+
+    Nor is the part of a resting order that only sells what is held: that is counted where it is held.
+    """
     if row.get("status") == "filled":
         return ZERO
-    return Decimal(row["count"]) * Decimal(row["price"])
+    return (Decimal(row["count"]) - Decimal(row.get("closes", "0"))) * Decimal(row["price"])
 
 
-def by_theme(by_market: Mapping[int, Decimal]) -> dict[str, Decimal]:
-    """Sum dollars by the theme of their markets; markets without one are left out."""
-    sums: dict[str, Decimal] = {}
-    for market_id, line in factors_of(by_market).items():
-        sums[line.theme_name] = sums.get(line.theme_name, ZERO) + by_market[market_id]
-    return sums
+def by_theme(*sums_by_market: Mapping[int, Decimal]) -> list[dict[str, Decimal]]:
+    """Sum dollars by the theme of their markets, each mapping for itself; markets without a theme are left out."""
+    lines = factors_of({market_id for by_market in sums_by_market for market_id in by_market})
+    found = []
+    for by_market in sums_by_market:
+        sums: dict[str, Decimal] = {}
+        for market_id, money in by_market.items():
+            line = lines.get(market_id)
+            if line is not None:
+                sums[line.theme_name] = sums.get(line.theme_name, ZERO) + money
+        found.append(sums)
+    return found
 
 
-def lost_today(*, user_id: int, mode: str, now: datetime) -> Decimal:
+def lost_today(*, user_id: int, mode: str, now: datetime, stand: Stand | None = None) -> Decimal:
     """Return what a UTC day's trades have lost in one mode; below 0 they have won.
 
     Realised since midnight, and the open loss of what was bought since then: at the bid, or at the
     payout of a resolved market. What nobody bids for is worth nothing; what was never quoted, its cost.
     """
-    start = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    touched = list(
-        Position.objects.filter(account__user=user_id, account__mode=mode, updated_at__gte=start).values_list(
-            "account_id", "basket_id", "market_id", "side", "count", "cost", "realised",
-            "market__status", "market__payout", "market__yes_bid", "market__yes_ask",
-            "market__quote__pk", "market__quote__yes_bid", "market__quote__no_bid",
-        )
-    )  # fmt: skip
+    start = day_start(now)
+    if stand is None:
+        touched = _positions(Q(account__user=user_id, account__mode=mode), Q(updated_at__gte=start))
+    else:
+        touched = [row for row in stand.positions if row[7] >= start]
     if not touched:
         return ZERO
-    before, bought = _day_split(user_id, mode, {row[2] for row in touched}, start)
+    before, bought = _day_split(user_id, mode, {row[1] for row in touched}, start)
     lost = ZERO
-    for account_id, basket_id, market_id, side, count, cost, realised, *marks in touched:
+    for account_id, market_id, basket_id, side, count, cost, realised, _, *marks in touched:
         key = (account_id, basket_id, market_id, side)
         lost -= realised - before.get(key, Holding()).realised
         kept = min(count, bought.get(key, ZERO))

@@ -4,7 +4,7 @@ LIMITS lists them with their values for the pages. A quote, a confirmation and t
 the same functions; what cannot grow between confirming and sending is not asked again there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ from itomarkets.lib.venues import Side
 from itomarkets.records import audit
 from markets.models import Market, Quote
 from markets.ticks import PriceGrid, count_step, minimum_count
-from trading.exposure import by_theme, lost_today, money_at_risk
+from trading.exposure import Stand, by_theme, lost_today, money_at_risk, stand_of
 from trading.models import Order, PersonalLimit, TicketQuote, Trade, TradeAction, VenueAccount
 
 Mode = VenueAccount.Mode
@@ -254,26 +254,30 @@ def amount_denial(amount: Decimal, limits: Limits | None = None) -> Denial | Non
     return None
 
 
-def purchase_denial(*, user: User, mode: str, legs: Sequence[Buying], limits: Limits, now: datetime) -> Denial | None:
-    """Hold a whole purchase under the limits of trade, order, day, loss, account, person and theme."""
+def purchase_denial(
+    *, user: User, mode: str, legs: Sequence[Buying], limits: Limits, now: datetime, stand: Stand | None = None
+) -> Denial | None:
+    """Hold a whole purchase under the limits of trade, order, day, loss, account, person and theme.
+
+    `stand` is where the person stands in the mode, where that was just read.
+    """
+    stand = stand or stand_of(user_id=user.pk, mode=mode, now=now)
     amount = sum((leg.worst_cost for leg in legs), ZERO)
     denial = amount_denial(amount, limits)
     for leg in legs:
         denial = denial or order_denial(title=leg.title, worst_cost=leg.worst_cost, limits=limits)
     return (
         denial
-        or day_denial(user=user, mode=mode, amount=amount, now=now, limits=limits)
-        or loss_denial(user_id=user.pk, mode=mode, limits=limits, now=now)
-        or exposure_denial(user=user, mode=mode, legs=legs, limits=limits)
+        or day_denial(stand=stand, amount=amount, limits=limits)
+        or loss_denial(user_id=user.pk, mode=mode, limits=limits, now=now, stand=stand)
+        or exposure_denial(stand=stand, legs=legs, limits=limits)
     )
 
 
-def day_denial(*, user: User, mode: str, amount: Decimal, now: datetime, limits: Limits) -> Denial | None:
+def day_denial(*, stand: Stand, amount: Decimal, limits: Limits) -> Denial | None:
     """Hold what a person buys in a UTC day, at worst, under the day's limit."""
     most = limits["day_notional"]
-    start = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    trades = Trade.objects.filter(user=user, mode=mode, action=TradeAction.BUY, created_at__gte=start)
-    spent = sum(trades.exclude(status=Trade.Status.ABORTED).values_list("worst_cost", flat=True), ZERO)
+    spent = stand.bought_today()
     if spent + amount > most:
         return Denial(
             "day_notional",
@@ -283,10 +287,12 @@ def day_denial(*, user: User, mode: str, amount: Decimal, now: datetime, limits:
     return None
 
 
-def loss_denial(*, user_id: int, mode: str, limits: Limits, now: datetime) -> Denial | None:
+def loss_denial(
+    *, user_id: int, mode: str, limits: Limits, now: datetime, stand: Stand | None = None
+) -> Denial | None:
     """Stop purchases when the day's trades have lost what a day may lose; sales go on."""
     most = limits["daily_loss"]
-    lost = lost_today(user_id=user_id, mode=mode, now=now)
+    lost = lost_today(user_id=user_id, mode=mode, now=now, stand=stand)
     if lost <= 0 or lost < most:
         return None
     return Denial(
@@ -296,9 +302,9 @@ def loss_denial(*, user_id: int, mode: str, limits: Limits, now: datetime) -> De
     )
 
 
-def exposure_denial(*, user: User, mode: str, legs: Sequence[Buying], limits: Limits) -> Denial | None:
+def exposure_denial(*, stand: Stand, legs: Sequence[Buying], limits: Limits) -> Denial | None:
     """Hold what is at risk, with this purchase, under the limits of an account, a person and a theme."""
-    at_risk = money_at_risk(user_id=user.pk, mode=mode)
+    at_risk = money_at_risk(user_id=stand.user_id, mode=stand.mode, stand=stand)
     elsewhere = f", {dollars(at_risk.external)} of it placed elsewhere" if at_risk.external else ""
     for account_id, name in {leg.account_id: leg.account for leg in legs}.items():
         adds = sum((leg.worst_cost for leg in legs if leg.account_id == account_id), ZERO)
@@ -323,8 +329,11 @@ def _theme_denial(by_market: Mapping[int, Decimal], legs: Sequence[Buying], most
     bought: dict[int, Decimal] = {}
     for leg in legs:
         bought[leg.market_id] = bought.get(leg.market_id, ZERO) + leg.worst_cost
-    there = by_theme(by_market)
-    for theme, adds in by_theme(bought).items():
+    if sum((max(money, ZERO) for money in (*by_market.values(), *bought.values())), ZERO) <= most:
+        # No theme has more than all of them together.
+        return None
+    there, added = by_theme(by_market, bought)
+    for theme, adds in added.items():
         if there.get(theme, ZERO) + adds > most:
             return Denial(
                 "theme_notional",
@@ -397,19 +406,23 @@ def moved_denial(
     )
 
 
-def last_minute_trade(*, user: User, basket_id: int, mode: str, now: datetime) -> Trade | None:
-    """Return the person's trade on the same basket within the last minute."""
-    return Trade.objects.filter(
-        user=user, basket_id=basket_id, mode=mode, created_at__gt=now - DUPLICATE_WINDOW
-    ).first()
+def last_minute_trade(
+    *, user: User, basket_id: int, mode: str, now: datetime, trades: Iterable[Trade] | None = None
+) -> Trade | None:
+    """Return the person's trade on the same basket within the last minute; `trades` are theirs, newest first."""
+    since = now - DUPLICATE_WINDOW
+    if trades is None:
+        return Trade.objects.filter(user=user, basket_id=basket_id, mode=mode, created_at__gt=since).first()
+    same = (trade for trade in trades if (trade.basket_id, trade.mode) == (basket_id, mode))
+    return next((trade for trade in same if trade.created_at > since), None)
 
 
-def duplicate_denial(*, quote: TicketQuote, now: datetime) -> Denial | None:
+def duplicate_denial(*, user: User, quote: TicketQuote, trades: Iterable[Trade], now: datetime) -> Denial | None:
     """Ask again when the same basket was traded within the minute and this quote was not yet made then.
 
     A quote made after that trade has said so, and confirming it is the answer.
     """
-    trade = last_minute_trade(user=quote.user, basket_id=quote.basket_id, mode=quote.mode, now=now)
+    trade = last_minute_trade(user=user, basket_id=quote.basket_id, mode=quote.mode, now=now, trades=trades)
     if trade is None or quote.created_at > trade.created_at:
         return None
     return Denial(

@@ -7,12 +7,14 @@ from functools import partial
 from uuid import UUID, uuid5
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from kombu.exceptions import OperationalError
 
 from accounts.models import User
 from itomarkets.lib.rounding import ZERO
 from itomarkets.records import audit
 from markets.models import Market
+from trading.exposure import Stand, recent_trades, stand_of
 from trading.limits import (
     Denial,
     Limits,
@@ -65,15 +67,12 @@ def confirm_trade(
     quote = _quote(user, quote_id)
     if policy == Trade.Policy.ALL_OR_UNWIND and quote.action == TradeAction.SELL:
         raise TradeRefused("policy", "A sale is not unwound by buying back. Choose best_effort or hold_and_ask.")
-    standing = _standing(user, quote, idempotency_key)
-    if standing is not None:
-        return standing
     try:
         with transaction.atomic():
             return _store(user, quote, idempotency_key, policy, now, request_id)
     except IntegrityError as error:
         # Two clicks at once: one stored its trade, this one reads it.
-        standing = _standing(user, quote, idempotency_key)
+        standing = _standing(_recent(user, quote, idempotency_key, now), quote, idempotency_key)
         if standing is None:
             raise TradeRefused(
                 "conflict", "Another confirmation came in between. Look at your trades first."
@@ -91,40 +90,46 @@ def nudge(trade_id: UUID) -> None:
 
 def _quote(user: User, quote_id: UUID | str) -> TicketQuote:
     try:
-        return TicketQuote.objects.select_related("user", "basket").get(pk=UUID(str(quote_id)), user=user)
+        return TicketQuote.objects.get(pk=UUID(str(quote_id)), user=user)
     except (ValueError, TicketQuote.DoesNotExist) as error:
         raise TradeRefused("quote_unknown", "There is no such quote. Quote the basket again.") from error
 
 
-def _standing(user: User, quote: TicketQuote, key: str) -> Trade | None:
+def _recent(user: User, quote: TicketQuote, key: str, now: datetime) -> list[Trade]:
+    """Read the person's trades that limits ask for, and any that this confirmation has made."""
+    return recent_trades(user_id=user.pk, now=now, also=Q(idempotency_key=key) | Q(quote_id=quote.pk))
+
+
+def _standing(trades: list[Trade], quote: TicketQuote, key: str) -> Trade | None:
     """Return the trade that this confirmation has already made."""
-    by_key = Trade.objects.filter(user=user, idempotency_key=key).first()
+    by_key = next((trade for trade in trades if trade.idempotency_key == key), None)
     if by_key is not None and by_key.quote_id != quote.pk:
         raise TradeRefused("key_reused", "This idempotency key confirmed another quote. Use a new key for a new quote.")
-    return by_key or Trade.objects.filter(user=user, quote_id=quote.pk).first()
+    found = by_key or next((trade for trade in trades if trade.quote_id == quote.pk), None)
+    return None if found is None else Trade.objects.get(pk=found.pk)
 
 
 def _store(user: User, quote: TicketQuote, key: str, policy: str, now: datetime, request_id: str) -> Trade:
-    if not quote.is_alive(now):
-        raise TradeRefused("quote_expired", "This quote has run out. Quote the basket again; nothing was sent.")
     legs = legs_of(quote)
     blocked = blocked_reason(
         user_id=user.pk, action=quote.action, venues=sorted({leg.venue for leg in legs}), lock=True
     )
-    if blocked:
-        raise TradeRefused("switch", blocked)
     # All of the mode's, locked in the order of their ids: two confirmations, on whichever accounts, cannot
     # both spend the same cash or the same room under a limit.
-    wanted = {leg.account_id for leg in legs}
-    mine = VenueAccount.objects.select_for_update().filter(user=user, mode=quote.mode).order_by("pk")
-    accounts = {account.pk: account for account in mine if account.pk in wanted}
+    mine = list(VenueAccount.objects.select_for_update().filter(user=user, mode=quote.mode).order_by("pk"))
     # Whoever waited here for a twin of this very click finds its trade now.
-    standing = _standing(user, quote, key)
+    trades = _recent(user, quote, key, now)
+    standing = _standing(trades, quote, key)
     if standing is not None:
         return standing
+    if not quote.is_alive(now):
+        raise TradeRefused("quote_expired", "This quote has run out. Quote the basket again; nothing was sent.")
+    if blocked:
+        raise TradeRefused("switch", blocked)
     trade_id = uuid5(TRADE_NAMESPACE, str(quote.pk))
     planned = plan_orders(trade_id=trade_id, action=quote.action, legs=legs)
-    _check(user, quote, legs, planned, accounts, now)
+    stand = stand_of(user_id=user.pk, mode=quote.mode, now=now, accounts=mine, trades=trades)
+    _check(user, quote, legs, planned, stand)
     trade = Trade.objects.create(
         id=trade_id,
         user=user,
@@ -184,19 +189,20 @@ def _check(
     quote: TicketQuote,
     legs: list[QuotedLeg],
     planned: list[PlannedOrder],
-    accounts: dict[int, VenueAccount],
-    now: datetime,
+    stand: Stand,
 ) -> None:
     """Check once more, under the accounts' locks, everything that may have changed since the quote."""
-    _refuse(duplicate_denial(quote=quote, now=now))
+    now = stand.now
+    _refuse(duplicate_denial(user=user, quote=quote, trades=stand.trades, now=now))
     limits = limits_of(user.pk)
     markets = Market.objects.select_related("quote").in_bulk([order.market_id for order in planned])
     for market in markets.values():
         _refuse(market_denial(market, now=now))
-    for account_id in {order.account_id for order in planned}:
-        account = accounts.get(account_id)
-        if account is None:
-            raise TradeRefused("account", "An account of this quote is no longer yours. Quote the basket again.")
+    wanted = {order.account_id for order in planned}
+    accounts = [account for account in stand.accounts if account.pk in wanted]
+    if len(accounts) < len(wanted):
+        raise TradeRefused("account", "An account of this quote is no longer yours. Quote the basket again.")
+    for account in accounts:
         _refuse(account_denial(account))
     if quote.mode != VenueAccount.Mode.DEMO:
         # Prices that are kept are those of the real exchanges, or of the sandbox: not of the demo.
@@ -204,10 +210,10 @@ def _check(
     if quote.action == TradeAction.SELL:
         _require_contracts(quote, planned)
         return
-    _refuse(purchase_denial(user=user, mode=quote.mode, legs=buyings_of(legs), limits=limits, now=now))
-    for account in accounts.values():
+    _refuse(purchase_denial(user=user, mode=quote.mode, legs=buyings_of(legs), limits=limits, now=now, stand=stand))
+    for account in accounts:
         needed = sum((order.reserved for order in planned if order.account_id == account.pk), ZERO)
-        _require_cash(account, needed)
+        _require_cash(account, needed, free=account.cash - stand.reserved_on(account.pk))
 
 
 def _check_prices(
@@ -244,8 +250,7 @@ def _refuse(denial: Denial | None) -> None:
         raise TradeRefused(denial.name, denial.message)
 
 
-def _require_cash(account: VenueAccount, needed: Decimal) -> None:
-    free = account.cash_available()
+def _require_cash(account: VenueAccount, needed: Decimal, *, free: Decimal) -> None:
     if needed > free:
         raise TradeRefused(
             "cash", f"{account} has {dollars(free)} free, and this trade may take {dollars(needed)}. Quote less."

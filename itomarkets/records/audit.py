@@ -39,13 +39,16 @@ def record(
     `before` and `after` hold JSON values and never a secret. The chain's head is one locked row, so
     two writers cannot fork it.
     """
-    with transaction.atomic():
+    # What it describes fails with it, so a savepoint of its own would save nothing.
+    with transaction.atomic(savepoint=False):
         moment = at or clock.now()
-        Lease.objects.get_or_create(name="audit-chain", defaults={"until": moment})
-        Lease.objects.select_for_update().get(name="audit-chain")
-        last = AuditEntry.objects.order_by("-seq").values("seq", "hash").first()
-        seq = last["seq"] + 1 if last else 1
-        prev_hash = last["hash"] if last else CHAIN_START
+        head = Lease.objects.select_for_update().filter(name="audit-chain")
+        if not head:
+            Lease.objects.get_or_create(name="audit-chain", defaults={"until": moment})
+            head.get()
+        # Read after the lock, in a statement of its own: one that waited for it would see the chain as it was before.
+        last = AuditEntry.objects.order_by("-seq").values_list("seq", "hash").first()
+        seq, prev_hash = (last[0] + 1, last[1]) if last else (1, CHAIN_START)
         entry = AuditEntry(
             seq=seq,
             at=moment,

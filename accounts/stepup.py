@@ -1,12 +1,12 @@
 """Steps that can move money ask again who is there."""
 
-import time
 from collections.abc import Iterable
 
 from allauth.account import app_settings
 from allauth.account.authentication import get_authentication_records
 from django.http import HttpRequest
 
+from itomarkets.lib import clock
 from itomarkets.lib.scopes import Scope
 
 MONEY_SCOPES = {Scope.TRADES_WRITE.value}
@@ -21,4 +21,4 @@ def needs_step_up(request: HttpRequest, *, scopes: Iterable[str]) -> bool:
     if not MONEY_SCOPES & set(scopes):
         return False
     shown = [record["at"] for record in get_authentication_records(request, request.user)]
-    return not shown or time.time() - max(shown) >= app_settings.REAUTHENTICATION_TIMEOUT
+    return not shown or clock.machine_now().timestamp() - max(shown) >= app_settings.REAUTHENTICATION_TIMEOUT

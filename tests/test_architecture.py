@@ -22,7 +22,15 @@ RELATIONS = {
 ONE_ROOM = {
     "polymarket": ("trading/venues/polymarket.py",),
     "sklearn": ("categorization/",),
-    "httpx": ("itomarkets/lib/http.py", "itomarkets/sandbox/", "markets/venues/", "trading/venues/"),
+    "httpx": (
+        "itomarkets/lib/http.py",
+        "itomarkets/sandbox/",
+        "markets/venues/",
+        "trading/venues/",
+        # The simulation is the network itself; the bench's yardstick is a bare request.
+        "itomarkets/simulation/",
+        "trading/benches.py",
+    ),
 }
 MONEY_ROOMS = ("markets", "baskets", "trading", "itomarkets/lib")
 # A float that is no money: model scores, seconds, page ages.

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from typing import Any
 
@@ -51,7 +51,7 @@ class KeptClients:
                     kept.client.close()
                 kept = self._kept[account.pk] = _Kept(self.open(account, now=clock.now), made_of, clock.machine_now())
             kept.users += 1
-            return _Lent(kept.client, partial(self._give_back, kept))
+            return _lent_class(type(kept.client))(kept.client, partial(self._give_back, kept))
 
     def close(self) -> None:
         """Close every client that nobody uses."""
@@ -80,14 +80,26 @@ class _Lent:
         self._client = client
         self._give_back = give_back
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
     def __repr__(self) -> str:
         return repr(self._client)
 
     def close(self) -> None:
         self._give_back()
+
+
+@cache
+def _lent_class(kind: type) -> type[Any]:
+    """Make the class that lends a kind of client.
+
+    It names the client's own members: from Python 3.12 on, `isinstance` with a protocol looks for them
+    on the class, and passes over `__getattr__`.
+    """
+    names = {name for name in dir(kind) if not name.startswith("_")} - {"close"}
+    return type("Lent", (_Lent,), {name: property(partial(_of_client, name)) for name in names})
+
+
+def _of_client(name: str, lent: _Lent) -> Any:
+    return getattr(lent._client, name)
 
 
 def _made_of(account: VenueAccount) -> str:

@@ -9,7 +9,10 @@ from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.http import HttpRequest
 from rest_framework_api_key.models import APIKey as StockApiKey
 
+from accounts.api_keys import change_key
 from accounts.models import ApiKey, User
+from accounts.people import person_of
+from itomarkets.lib import clock
 
 # The library's own key model is not used; an empty list of it would only mislead.
 admin.site.unregister(StockApiKey)
@@ -79,6 +82,16 @@ class ApiKeyAdmin(admin.ModelAdmin):
         if obj is not None and not obj.revoked:
             editable.add("revoked")
         return [name for name in self.FIELDS if name not in editable]
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        change_key(
+            row=obj,
+            revoked=obj.revoked,
+            rate_limit_per_hour=obj.rate_limit_per_hour,
+            changed_by=person_of(request),
+            now=clock.now(),
+            request_id=getattr(request, "request_id", ""),
+        )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -114,6 +114,29 @@ def revoke_key(*, user: User, prefix: str, now: datetime, request_id: str = "") 
     return row
 
 
+def change_key(
+    *, row: ApiKey, revoked: bool, rate_limit_per_hour: int, changed_by: User, now: datetime, request_id: str = ""
+) -> ApiKey:
+    """Revoke anybody's key, or give it another rate, as staff; what was revoked stays so."""
+    with transaction.atomic():
+        row = ApiKey.objects.select_for_update().get(pk=row.pk)
+        before = {"revoked": row.revoked, "rate_limit_per_hour": row.rate_limit_per_hour}
+        row.revoked, row.rate_limit_per_hour = row.revoked or revoked, rate_limit_per_hour
+        after = {"revoked": row.revoked, "rate_limit_per_hour": row.rate_limit_per_hour}
+        if after != before:
+            row.save(update_fields=["revoked", "rate_limit_per_hour"])
+            audit.record(
+                action="api_key.changed",
+                subject=f"api_key:{row.prefix}",
+                actor=changed_by,
+                before=before,
+                after=after,
+                request_id=request_id,
+                at=now,
+            )
+    return row
+
+
 def find_key(text: str, *, now: datetime) -> ApiKey | None:
     """Return the working key that this text is, or None: malformed, unknown, wrong, revoked or expired."""
     prefix = prefix_of(text)

@@ -29,6 +29,7 @@ def list_external(*, account: VenueAccount, client: ListsOrders, now: datetime) 
     others = _others(account, client.listed_since(since))
     holdings = client.holdings()
     markets = _markets(account, {each.market_key for each in others} | {each.market_key for each in holdings})
+    held_there = {(each.market_key, each.side): each.count for each in holdings}
     rows: dict[tuple[str, bool], dict[str, Any]] = {}
     for order in others:
         row = rows.setdefault(
@@ -43,11 +44,29 @@ def list_external(*, account: VenueAccount, client: ListsOrders, now: datetime) 
             },
         )
         row["count"] += order.count
+        if closes := _closes(account, order, held_there):
+            row["closes"] = str(closes)
     held = _others_holdings(account, holdings, markets)
     listed = [{**row, "count": str(row["count"])} for row in (*held, *rows.values())]
     listed = sorted(listed, key=lambda row: STATUSES.index(row["status"]))[:MOST_LISTED]
     VenueAccount.objects.filter(pk=account.pk).update(external=listed)
     return listed
+
+
+def _closes(account: VenueAccount, order: ListedOrder, held: dict[tuple[str, str], Decimal]) -> Decimal:
+    """Return how many contracts of a resting order only give up what is held, and take them from `held`."""
+    if not order.is_open:
+        return ZERO
+    if order.is_sale:
+        # Polymarket takes no sale of tokens that the wallet does not hold, and holds back those it offers.
+        return order.count
+    if account.kind != VenueAccount.Kind.KALSHI:
+        return ZERO
+    key = (order.market_key, Side(order.side).opposite.value)
+    closes = min(order.count, held.get(key, ZERO))
+    if closes > 0:
+        held[key] -= closes
+    return closes
 
 
 def _others_holdings(

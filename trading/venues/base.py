@@ -107,6 +107,9 @@ class ListedOrder:
     price: Decimal
     is_open: bool
     client_id: str = ""
+    # It gives contracts of that side away. Where a venue nets YES against NO, a sale is listed as the
+    # other side's purchase.
+    is_sale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

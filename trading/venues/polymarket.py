@@ -425,7 +425,15 @@ class PolymarketOrders:
         """Return what rests now and each fill since a moment; the side is what the token is called."""
         with _translated("listing orders"):
             listed = [
-                ListedOrder(row.id, row.condition_id, row.outcome, row.original_size, row.price, is_open=True)
+                ListedOrder(
+                    row.id,
+                    row.condition_id,
+                    row.outcome,
+                    row.original_size - row.size_matched,
+                    row.price,
+                    is_open=True,
+                    is_sale=row.side == "SELL",
+                )
                 for row in self._client.list_open_orders().iter_items()
             ]
             for number, trade in enumerate(

@@ -39,7 +39,7 @@ QUICK_AMOUNTS = ("50", "100", "250", "1000")
 TABLE_ROWS = 60
 FIRST_SPAN = "1m"
 # Choices on a held trade after which orders go out.
-SENDING_CHOICES = ("continue", "resend")
+SENDING_CHOICES = ("continue", "resend", "unwind")
 
 
 @require_safe

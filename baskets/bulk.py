@@ -14,6 +14,7 @@ POSTGRES_TYPES = {
     "smallint": "smallint",
     "integer unsigned": "integer",
     "timestamp with time zone": "timestamptz",
+    "date": "date",
     "jsonb": "jsonb",
 }
 

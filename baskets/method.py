@@ -22,6 +22,9 @@ GHOST_BID = 10_000
 GHOST_ASK = 990_000
 # Above this share of the weight that is stale, no fixing is published, whatever a basket's own rules say.
 STALE_SHARE = Decimal("0.20")
+# An official fixing needs this many minutes of the hour; in a gap, a minute's mark stands no longer than this.
+OFFICIAL_LEAST_MINUTES = 30
+OFFICIAL_STANDS_SECONDS = 300
 
 # How raw parts of weights are found (baskets/weights.py), and what becomes of a decided leg (baskets/rolls.py).
 SCHEMES = ("equal", "liquidity", "confidence", "volume")

@@ -63,6 +63,9 @@ class Basket(models.Model):
     # Overrides of BASKET_DEFAULTS (caps, gates, roll policy); decimal strings.
     rules = models.JSONField(default=dict, blank=True)
     is_active = models.BooleanField(default=True)
+    # Under the policy `terminate`: when its last leg was decided, and the level that it ended at.
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_level = ValueField(null=True, blank=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -166,6 +169,47 @@ class Mark(models.Model):
 
     def __str__(self) -> str:
         return f"{self.market_id} {self.side} {self.price}"
+
+
+class MarketResult(models.Model):
+    """What a decided market pays, as we saw it; a venue's correction is the next version, and edits nothing."""
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="results")
+    version = models.PositiveIntegerField()
+    # What one YES contract pays.
+    payout = PriceField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["market", "version"], name="market_result_once")]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} v{self.version}: {self.payout}"
+
+
+class OfficialFixing(models.Model):
+    """A basket's fixing of one day (UTC): each leg at the time-weighted median of its mids over the last hour."""
+
+    basket = models.ForeignKey(Basket, on_delete=models.CASCADE, related_name="official_fixings")
+    composition = models.ForeignKey(Composition, on_delete=models.PROTECT, related_name="+")
+    day = models.DateField()
+    value = ValueField()
+    gauge_sum = ValueField()
+    divisor = DivisorField()
+    divisor_net = DivisorField()
+    # How many of the hour's minutes were fixed, and the target weight of legs that had to be carried.
+    minutes = models.PositiveSmallIntegerField()
+    stale_weight = WeightField()
+    # One entry a leg: [market id, side, price in millionths of a dollar, reason, seconds that it rests on].
+    marks = models.JSONField(default=list)
+    made_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["basket", "-day"]
+        constraints = [models.UniqueConstraint(fields=["basket", "day"], name="official_fixing_once")]
+
+    def __str__(self) -> str:
+        return f"{self.basket_id} {self.day}"
 
 
 class PriceHistory(models.Model):

@@ -11,7 +11,8 @@ from django.db.models import Count, Q, QuerySet
 from baskets.chart import ChartPoint, ChartSeries, chart_series
 from baskets.factors import FactorLine, factors_of
 from baskets.legs import current_compositions
-from baskets.models import Basket, Composition, Constituent, Override
+from baskets.models import Basket, Composition, Constituent, OfficialFixing, Override
+from baskets.results import Correction, corrections_of
 from baskets.valuation import BasketValue, HistoryPoint, LegValue, held_legs, recent_points, value_legs
 from itomarkets.lib.venues import Venue
 from markets.models import Market
@@ -111,6 +112,13 @@ class BasketDetail:
     overrides: list[Override]
     next_close_at: datetime | None
     venue_count: int
+    # The newest official fixing, and results of what was ever held that a venue corrected.
+    official: OfficialFixing | None
+    corrections: list[Correction]
+
+    @property
+    def official_level(self) -> Decimal | None:
+        return self.official.value / self.official.divisor if self.official else None
 
 
 def visible_to(user: Any) -> QuerySet[Basket]:
@@ -256,6 +264,8 @@ def basket_detail(basket: Basket, *, now: datetime) -> BasketDetail:
         ),
         next_close_at=min(closes, default=None),
         venue_count=len({leg.venue for leg in legs}),
+        official=OfficialFixing.objects.filter(basket=basket).order_by("-day").first(),
+        corrections=corrections_of(basket),
     )
 
 

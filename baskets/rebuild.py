@@ -173,6 +173,9 @@ def triggers_of(plan: _Plan, *, now: datetime) -> list[str]:
         return [FIRST]
     assert plan.basket.theme is not None
     held = {leg.book.market_id: leg for leg, _ in plan.fixing.marks}
+    if plan.method.roll_policy == "terminate":
+        # A fixed series: nothing but a reviewer's word changes it, and nothing at all once it has ended.
+        return [] if plan.basket.ended_at else override_triggers(plan.words, held)
     return [
         *override_triggers(plan.words, held),
         *label_triggers(plan.words, held, labelled_sides(held, plan.basket.theme)),

@@ -7,6 +7,7 @@ from celery import shared_task
 from baskets.backfill import BackfillReport, backfill_history
 from baskets.backfill_runs import carry_out
 from baskets.models import Basket
+from baskets.official import fix_official
 from baskets.snapshots import SnapshotReport, record_prices
 from itomarkets.lib import clock
 from itomarkets.records.jobs import run_job
@@ -25,6 +26,11 @@ def refresh_and_record() -> SnapshotReport:
 @shared_task(name="baskets.record_prices")
 def record_prices_task(run_id: int | None = None) -> None:
     run_job("record_prices", refresh_and_record, lease_seconds=MINUTE_LEASE_SECONDS, run_id=run_id)
+
+
+@shared_task(name="baskets.fix_official")
+def fix_official_task(run_id: int | None = None) -> None:
+    run_job("fix_official", lambda: fix_official(now=clock.now()), run_id=run_id)
 
 
 @shared_task(name="baskets.backfill_basket")

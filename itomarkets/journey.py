@@ -7,6 +7,7 @@ from typing import Any
 
 from baskets.expansion import expand_baskets
 from baskets.rebuild import build_system_baskets
+from baskets.rolls import roll_baskets
 from categorization.pipeline import categorize_markets
 from categorization.taxonomy import load_taxonomy
 from itomarkets.records.jobs import run_job
@@ -23,10 +24,16 @@ def sync_pipeline(*, full: bool, now: datetime, progress: Progress | None = None
         load_taxonomy()
         synced = sync_markets(venue=None, full=full, now=now, progress=progress)
         categorized = categorize_markets(markets=None, now=now, progress=progress)
+        rolled = roll_baskets(now=now)
         if full:
             mapped = build_system_baskets(now=now, progress=progress)
         else:
             mapped = expand_baskets(now=now, progress=progress)
-        return {"sync": asdict(synced), "categorization": asdict(categorized), "baskets": asdict(mapped)}
+        return {
+            "sync": asdict(synced),
+            "categorization": asdict(categorized),
+            "rolls": asdict(rolled),
+            "baskets": asdict(mapped),
+        }
 
     return run_job("sync_pipeline", steps, lease_seconds=3600, run_id=run_id)

@@ -289,6 +289,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "record-prices": {"task": "baskets.record_prices", "schedule": crontab(minute="*")},
     "fix-official": {"task": "baskets.fix_official", "schedule": crontab(hour="0", minute="1,16,31")},
+    "replay-sample": {"task": "baskets.replay_sample", "schedule": crontab(hour="3", minute="20")},
     "reconcile-orders": {"task": "trading.reconcile", "schedule": timedelta(seconds=15)},
     "settle-positions": {"task": "trading.settle", "schedule": crontab(minute="*/5")},
 }
@@ -359,8 +360,6 @@ RECONCILIATION: dict[str, int] = {
     "zombie_seconds": 600,
     # How long a match may take to settle on chain before a way back no longer waits for it.
     "settling_seconds": 300,
-    # How often an account that has not traded here is compared with its venue.
-    "idle_seconds": 600,
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()

@@ -27,6 +27,7 @@ from trading.limits import (
 )
 from trading.models import Order, Trade, TradeAction
 from trading.placing import nudge
+from trading.progress import update_trade
 from trading.switch import blocked_reason
 from trading.unwinding import BookReader, plan_way_back, price_way_back
 from trading.venue_state import closed_for
@@ -76,6 +77,8 @@ def choose(
         return _keep(trade, user, now, request_id)
     if not stop(trade=trade, reason="Stopped by you.", actor=user, now=now, request_id=request_id):
         raise ChoiceRefused("Somebody has chosen before; look at how the trade stands.")
+    # No worker runs for it any more.
+    update_trade(trade_id=trade.pk, now=now)
     return "Stopped. What was not sent is not sent."
 
 
@@ -208,4 +211,5 @@ def _keep(trade: Trade, user: User, now: datetime, request_id: str) -> str:
         request_id=request_id or trade.request_id,
         at=now,
     )
+    update_trade(trade_id=trade.pk, now=now)
     return "Kept. What was bought stays yours."

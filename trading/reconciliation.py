@@ -10,7 +10,7 @@ from functools import partial
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import VenueError, VenueNotFound
@@ -34,6 +34,10 @@ logger = logging.getLogger(__name__)
 Status = Order.Status
 # A trade whose message was lost is taken up again after this long.
 LOST_AFTER = timedelta(seconds=5)
+# How often an account that has not traded here is compared.
+IDLE = timedelta(minutes=10)
+# How long a finished trade whose orders moved once more is looked at again, should a worker have died meanwhile.
+MOVED_LATELY = timedelta(hours=1)
 # A venue's status is asked on each pass, whatever a trade has asked shortly before.
 BEAT = timedelta(seconds=5)
 TURNED_UP = "It turned up at the venue although the leg was sent again: both are booked."
@@ -62,7 +66,8 @@ def reconcile(*, now: datetime, at_start: bool = False, connect: Connect | None 
     2. Unknown and open orders are looked up by client id or hash, in orders and in fills. Absence
        counts only from a complete listing, after the grace time.
     3. Orders that were proven absent are asked for a while longer.
-    4. Balances and positions are compared.
+    4. Balances and positions are compared, at accounts that never traded here at a slower pace.
+    5. Trades that a dead worker left behind are stored as they stand.
 
     An attempt that was held for absent and turns up is booked, canceled where it rests, and flagged where its
     leg was sent again. Sends no order; cancels what rests. Safe to run twice, and beside a run of a trade.
@@ -71,7 +76,7 @@ def reconcile(*, now: datetime, at_start: bool = False, connect: Connect | None 
     report = ReconcileReport()
     report.made_unknown = _stale_sends_are_unknown(now=now, at_start=at_start)
     touched: set[UUID] = set()
-    for account in _with_orders():
+    for account in _to_ask(now):
         orders = list(_to_look_up(account, now))
         if account.is_paper and not orders:
             continue
@@ -87,7 +92,7 @@ def reconcile(*, now: datetime, at_start: bool = False, connect: Connect | None 
         except VenueError as error:
             report.accounts_unreachable += 1
             logger.warning("%s: could not be reconciled: %s", account, error)
-    for trade_id in touched:
+    for trade_id in touched | set(_left_behind(now)):
         update_trade(trade_id=trade_id, now=now)
     report.still_unknown = Order.objects.filter(status=Status.UNKNOWN).count()
     report.to_run = list(
@@ -100,10 +105,23 @@ def reconcile(*, now: datetime, at_start: bool = False, connect: Connect | None 
     return report
 
 
-def _with_orders() -> Iterable[VenueAccount]:
-    """Return the accounts that have traded and can still be asked: one that was disconnected has no key."""
-    can_be_asked = Q(kind=VenueAccount.Kind.PAPER) | Q(sealed_credentials__isnull=False)
-    return VenueAccount.objects.filter(can_be_asked, orders__isnull=False).distinct().order_by("pk")
+def _to_ask(now: datetime) -> Iterable[VenueAccount]:
+    """Return the accounts that have traded, and less often the others: what is placed elsewhere counts there too.
+
+    One that was disconnected has no key to ask with.
+    """
+    connected = Q(sealed_credentials__isnull=False)
+    has_traded = Exists(Order.objects.filter(account=OuterRef("pk")))
+    rested = Q(checked_at=None) | Q(checked_at__lte=now - IDLE)
+    asked = Q(has_traded, connected | Q(kind=VenueAccount.Kind.PAPER)) | Q(connected & rested, is_enabled=True)
+    return VenueAccount.objects.filter(asked).order_by("pk")
+
+
+def _left_behind(now: datetime) -> Iterable[UUID]:
+    """Return the trades that may stand otherwise than is stored: a worker died before it wrote how they stand."""
+    moved = OrderEvent.objects.filter(order__trade=OuterRef("pk"), at__gt=now - MOVED_LATELY)
+    moved_after_its_end = Exists(moved.filter(at__gt=OuterRef("finished_at")))
+    return Trade.objects.filter(Q(finished_at=None) | moved_after_its_end).values_list("pk", flat=True)
 
 
 def _stale_sends_are_unknown(*, now: datetime, at_start: bool) -> int:

@@ -223,6 +223,8 @@ def test_continuing_without_books_changes_nothing(user: User, books: Books, venu
 def test_stopping_denies_the_rest_and_frees_its_money(user: User, books: Books, venue: FakeVenue) -> None:
     trade = held(user, books, venue)
     decide(trade, "stop", books)
+    # No worker runs for what was stopped: the trade has ended with the click.
+    assert state(trade) == Trade.Status.ABORTED
     run(trade, venue, books)
     assert statuses(trade) == ["denied"] * 3 + ["rejected"]
     assert state(trade) == Trade.Status.ABORTED
@@ -340,6 +342,7 @@ def test_a_worse_price_than_was_shown_asks_again(user: User, books: Books, venue
 def test_keeping_ends_the_trade_with_what_was_bought(user: User, books: Books, venue: FakeVenue, settings: Any) -> None:
     trade = pricey(user, books, venue, settings)
     decide(trade, "keep", books)
+    assert state(trade) == Trade.Status.PARTIAL
     run(trade, venue, books)
     assert state(trade) == Trade.Status.PARTIAL
     assert AuditEntry.objects.get(action="trade.kept").actor == user

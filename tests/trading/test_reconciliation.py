@@ -9,7 +9,7 @@ from itomarkets.records import audit
 from itomarkets.records.models import AuditEntry
 from tests.factories import make_user
 from tests.trading.test_execution import make_trade, run, statuses
-from tests.trading.venue import Books, FakeVenue
+from tests.trading.venue import Books, FakeVenue, sandbox_account
 from trading import reconciliation
 from trading.ledger import ledger_cash
 from trading.models import CashEntry, Fill, Order, OrderEvent, Position, Trade, TradingSwitch, VenueAccount
@@ -93,6 +93,37 @@ def test_an_order_that_turns_up_after_it_was_proven_absent_is_canceled_and_its_f
     assert Fill.objects.get(order=order).count == 1
     assert OrderEvent.objects.filter(order=order, reason__contains="after the order had ended").exists()
     assert Position.objects.get(market=order.market).count == 1
+
+
+@pytest.mark.parametrize("finished", [None, timedelta(0)], ids=["unfinished", "finished before a late fill"])
+def test_a_trade_that_a_dead_worker_left_behind_is_stored_as_it_stands(
+    trade: Trade, venue: FakeVenue, now: datetime, finished: timedelta | None
+) -> None:
+    run(trade, venue, now)
+    order = trade.orders.get(leg_no=1)
+    book_fills(
+        order=order, fills=[VenueFill("late", D(1), order.limit_price, D(0), now)], now=now + timedelta(minutes=1)
+    )
+    ended = None if finished is None else now + finished
+    Trade.objects.filter(pk=trade.pk).update(status=Trade.Status.NEEDS_ATTENTION, finished_at=ended)
+    for _ in range(2):
+        reconcile(now=now + timedelta(minutes=2), connect=venue)
+        trade.refresh_from_db()
+        assert trade.status == Trade.Status.COMPLETE
+        assert trade.finished_at is not None
+
+
+def test_an_account_that_never_traded_is_compared_at_a_slower_pace(user: User, venue: FakeVenue, now: datetime) -> None:
+    account = sandbox_account(user, now)
+    venue.money = D(990)
+    assert reconcile(now=now + timedelta(seconds=599), connect=venue).accounts_checked == 0
+    later = now + timedelta(seconds=600)
+    assert reconcile(now=later, connect=venue).accounts_checked == 1
+    assert reconcile(now=later + timedelta(seconds=1), connect=venue).accounts_checked == 0
+    account.refresh_from_db()
+    assert account.cash == D(990)
+    VenueAccount.objects.update(is_enabled=False)
+    assert reconcile(now=later + timedelta(seconds=600), connect=venue).accounts_checked == 0
 
 
 def test_ledger_and_venue_agree_to_the_last_digit_after_a_trade(trade: Trade, venue: FakeVenue, now: datetime) -> None:

@@ -111,6 +111,11 @@ BAD_OPTIONS = [
     (("reconcile", "--sometimes"), "unrecognized arguments"),
     (("rotate_credential_keys", "--sometimes"), "unrecognized arguments"),
     (("verify_audit", "--sometimes"), "unrecognized arguments"),
+    (("verify_ledger", "--sometimes"), "unrecognized arguments"),
+    (("simulate_faults", "--seeds", "many"), "invalid int value: 'many'"),
+    (("bench", "R0"), "Nothing measures R0"),
+    (("bench", "--scale", "huge"), "--scale is 'huge'; expected small or full"),
+    (("bench", "--databases", "oracle"), "--databases names oracle"),
 ]
 
 

@@ -1,9 +1,10 @@
 from collections.abc import Callable
-from decimal import Decimal
+from dataclasses import replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from uuid import UUID, uuid5
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itomarkets.lib.rounding import floor_to
@@ -25,6 +26,7 @@ from trading.planning import (
     size_by_units,
     size_by_weights,
 )
+from trading.quoting import FEE_RESERVES
 
 D = Decimal
 Sizer = Callable[[list[LegInput], Decimal], dict[int, Decimal]]
@@ -150,6 +152,104 @@ def test_fills_never_cost_more_than_the_worst_case_nor_the_worst_case_more_than_
             assert price > limit or paid <= worst_cost
         total += worst_cost
     assert total <= amount
+
+
+ROUNDINGS = {"up": ROUND_CEILING, "down": ROUND_FLOOR, "to the nearest": ROUND_HALF_UP, "half to even": ROUND_HALF_EVEN}
+
+
+def polymarket_charges(market: Market, fills: list[tuple[Decimal, Decimal]], rounding: str) -> Decimal:
+    """Charge each fill by itself, rounded to five places in any way; a fee that is one is at least the least."""
+    step, total = D("0.00001"), D(0)
+    for price, count in fills:
+        exact = count * D(market.fee_schedule["rate"]) * (price * (1 - price)) ** int(market.fee_schedule["exponent"])
+        total += max(exact.quantize(step, rounding=rounding), step)
+    return total
+
+
+def kalshi_charges(fills: list[tuple[Decimal, Decimal]], balance: Decimal, *, is_buy: bool) -> Decimal:
+    """Charge as its documents say: each fill's fee up, its balance change down to `balance`, whole cents back."""
+    total = kept = D(0)
+    for price, count in fills:
+        exact = D("0.07") * count * price * (1 - price)
+        trade_fee = exact.quantize(D("0.0001"), rounding=ROUND_CEILING)
+        change = (-price * count if is_buy else price * count) - trade_fee
+        rounding_fee = change - change.quantize(balance, rounding=ROUND_FLOOR)
+        kept += trade_fee - exact + rounding_fee
+        rebate = min((kept // D("0.01")) * D("0.01"), trade_fee + rounding_fee)
+        kept -= rebate
+        total += trade_fee + rounding_fee - rebate
+    return total
+
+
+@settings(deadline=None, print_blob=True)
+@given(
+    book=LADDERS,
+    hundredths=st.integers(1, 400_00),
+    is_buy=st.booleans(),
+    is_kalshi=st.booleans(),
+    rate=st.sampled_from(["0.04", "0.05", "0.07"]),
+    exponent=st.sampled_from(["1", "2"]),
+    rounding=st.sampled_from(sorted(ROUNDINGS)),
+    balance=st.sampled_from(["0.0001", "0.01"]),
+    cuts=st.lists(st.integers(1, 10_000), max_size=40),
+    improved=st.integers(0, 5),
+)
+def test_a_quotes_worst_case_holds_however_the_venue_splits_the_fills_and_rounds_their_fees(
+    book: Ladder,
+    hundredths: int,
+    is_buy: bool,
+    is_kalshi: bool,
+    rate: str,
+    exponent: str,
+    rounding: str,
+    balance: str,
+    cuts: list[int],
+    improved: int,
+) -> None:
+    market = KALSHI if is_kalshi else Market(venue="polymarket", fee_schedule={"rate": rate, "exponent": exponent})
+    found = book if is_buy else Ladder(tuple(reversed(book.levels)), is_buy=False)
+    reserve = {"fee_reserve": FEE_RESERVES[market.venue]}
+    leg = replace(make_leg(1, found, market=market), **reserve)
+    leg = replace(make_leg(1, leg.ladder.within(leg.band_edge), market=market), band_edge=leg.band_edge, **reserve)
+    count = min(D(hundredths) / 100, floor_to(leg.ladder.depth, leg.step))
+    _, limit, worst = quoted(leg, count)
+    # The book may have improved or worsened since, never past the limit.
+    fills: list[tuple[Decimal, Decimal]] = []
+    for level in leg.ladder.take(count):
+        moved = D(improved) / 100 if is_buy else -D(improved) / 100
+        price = min(max(level.price - moved, D("0.01")), D("0.99")) if improved < 5 else limit
+        left = level.size
+        for cut in cuts:
+            # A fill is of a hundredth of a contract or more.
+            part = min(left, D(cut) / 100)
+            if part > 0:
+                fills.append((price, part))
+                left -= part
+        if left > 0:
+            fills.append((price, left))
+    paid = sum((price * part for price, part in fills), D(0))
+    fees = (
+        kalshi_charges(fills, D(balance), is_buy=is_buy)
+        if is_kalshi
+        else polymarket_charges(market, fills, ROUNDINGS[rounding])
+    )
+    if is_buy:
+        assert paid + fees <= worst
+    else:
+        assert paid - fees >= worst
+
+
+def test_polymarkets_rounding_is_covered_at_the_cap_itself_for_a_fill_of_every_contract() -> None:
+    for price in ("0.01", "0.03", "0.50", "0.99"):
+        leg = replace(
+            make_leg(1, ladder((price, "100000")), market=POLYMARKET), fee_reserve=FEE_RESERVES["polymarket"],
+            band_edge=D(price),
+        )  # fmt: skip
+        for count in (1, 7, 500):
+            each = [(D(price), D(1))] * count
+            taken = D(price) * count + polymarket_charges(POLYMARKET, each, ROUND_CEILING)
+            assert leg.cap(D(count)) == D(price)
+            assert taken <= leg.worst_cost(D(count))
 
 
 @given(found=LADDERS, cents=st.integers(1, 150_00))

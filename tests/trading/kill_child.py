@@ -1,6 +1,6 @@
-"""The program that test_kill.py starts and that dies on purpose: `trade POINT POLICY` or `recover`.
+"""The program that test_kill.py starts and that dies on purpose: `trade POINT POLICY`, `recover` or `resend`.
 
-Arguments: the sandbox's address, then what to do. `recover` prints one line of JSON.
+Arguments: the sandbox's address, then what to do. `recover` and `resend` print one line of JSON.
 """
 
 import json
@@ -31,7 +31,9 @@ from tests import loopback  # noqa: E402
 from tests.factories import make_user  # noqa: E402
 from tests.trading.sandbox_world import point_settings_at  # noqa: E402
 from tests.trading.venue import KEYS, make_basket  # noqa: E402
+from trading import execution  # noqa: E402
 from trading.accounts import connect_sandbox_accounts  # noqa: E402
+from trading.deciding import ChoiceRefused, choose  # noqa: E402
 from trading.execution import run_trade  # noqa: E402
 from trading.models import Order, Trade  # noqa: E402
 from trading.placing import confirm_trade  # noqa: E402
@@ -43,6 +45,8 @@ from trading.venues.kalshi import CREATE_PATH  # noqa: E402
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
 # When the fresh process looks: at once, and when the time in which "not found" proves nothing is over.
 LOOKS = (timedelta(seconds=6), timedelta(seconds=12), timedelta(seconds=67), timedelta(seconds=73))
+# When its owner comes to the page.
+CLICK = timedelta(seconds=80)
 
 
 def die() -> None:
@@ -66,6 +70,11 @@ def around_a_create(
         return answer
 
     setattr(HttpClient, "_send", sending)  # noqa: B010
+
+
+def die_before_the_claim() -> None:
+    """Die when the first orders are signed and about to be claimed."""
+    setattr(execution, "claim_all", lambda *args, **values: die())  # noqa: B010
 
 
 def commits_fail() -> None:
@@ -98,6 +107,7 @@ def after_three_answers() -> None:
 
 
 POINTS: dict[str, Callable[[], None]] = {
+    "before_claim": die_before_the_claim,
     "before_send": lambda: around_a_create(nth=1, before=die),
     "after_send": lambda: around_a_create(nth=1, after=die),
     "before_leg_4": look_at_nothing,
@@ -127,25 +137,49 @@ def trade(point: str, policy: str) -> None:
     run_trade(made.pk, now_fn=step, sleep=lambda seconds: None)
 
 
+def stand_at(moment: timedelta) -> datetime:
+    """Stop this process's clock at a moment after noon."""
+    clock.set_clock(clock.Clock(start=NOON + moment, rate=0.0, anchor=0.0))
+    return NOON + moment
+
+
 def recover() -> None:
     differences: list[str] = []
     # What the owner's page says before anything is mended.
     found = trade_progress(Trade.objects.get())
     for look in LOOKS:
-        now = NOON + look
-        clock.set_clock(clock.Clock(start=now, rate=0.0, anchor=0.0))
+        now = stand_at(look)
         report = reconcile(now=now, at_start=look == LOOKS[0])
         differences = report.differences
         for trade_id in report.to_run:
             run_trade(trade_id, now_fn=lambda now=now: now, sleep=lambda seconds: None)  # type: ignore[misc]
+    shown = {"filled": found.filled_legs, "is_final": found.is_final, "sentence": found.sentence}
+    tell(found=shown, differences=differences)
+
+
+def resend() -> None:
+    """Let the owner ask twice for what provably never arrived, and run what that planned."""
+    now, said = stand_at(CLICK), []
+    made = Trade.objects.get()
+    for _ in range(2):
+        try:
+            said.append(choose(user=made.user, trade_id=made.pk, choice="resend", now=now))
+        except ChoiceRefused as error:
+            said.append(f"refused: {error}")
+        run_trade(made.pk, now_fn=lambda: now, sleep=lambda seconds: None)
+    tell(said=said, differences=reconcile(now=now).differences)
+
+
+def tell(**more: Any) -> None:
+    """Print how the one trade stands."""
+    trade = Trade.objects.get()
     told = {
-        "user": Trade.objects.get().user_id,
-        "trade": Trade.objects.get().status,
-        "found": {"filled": found.filled_legs, "is_final": found.is_final, "sentence": found.sentence},
-        "orders": {str(order.client_id): order.status for order in Order.objects.order_by("leg_no")},
+        "user": trade.user_id,
+        "trade": trade.status,
+        "orders": {str(order.client_id): order.status for order in Order.objects.order_by("leg_no", "attempt_no")},
         "reserved": [str(order.reserved) for order in Order.objects.all()],
         "filled": {str(order.client_id): str(order.filled_count()) for order in Order.objects.all()},
-        "differences": differences,
+        **more,
     }
     sys.stdout.write(json.dumps(told) + "\n")
 
@@ -158,4 +192,5 @@ if __name__ == "__main__":
     loopback.guard()
     clock.set_clock(clock.Clock(start=NOON, rate=0.0, anchor=0.0))
     point_settings_at(settings, sys.argv[1])
-    trade(*sys.argv[3:5]) if sys.argv[2] == "trade" else recover()
+    doing: dict[str, Callable[..., None]] = {"trade": trade, "recover": recover, "resend": resend}
+    doing[sys.argv[2]](*sys.argv[3:])

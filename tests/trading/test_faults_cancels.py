@@ -14,7 +14,7 @@ from tests.trading.many_legs import KALSHI_CREATE, by_market, created, run
 from tests.trading.sandbox_world import TICKER, Exchange
 from tests.trading.test_faults_fills import THIN
 from tests.trading.test_faults_modes import CANCELS
-from tests.trading.test_faults_writes import leg, posts
+from tests.trading.test_faults_writes import both_venues, leg, posts
 from tests.trading.test_sandbox_trading import buy, held_basket, look
 from trading.models import Order, Trade
 from trading.placing import confirm_trade
@@ -24,18 +24,25 @@ At = Callable[[datetime], datetime]
 STANDING = (Order.Status.OPEN, Order.Status.PENDING_CANCEL)
 
 
-def somebody_sells(exchange: Exchange, count: Decimal) -> None:
-    """Let a stranger fill what rests of our order at Kalshi."""
+def somebody_fills(exchange: Exchange, venue: str, count: Decimal) -> None:
+    """Let a stranger fill what rests of our order: our YES at Kalshi, our NO at Polymarket."""
     stranger = exchange.world.accounts.create("a stranger", kalshi_key="ed25519")
-    market = exchange.feed.market("kalshi", TICKER)
+    market = exchange.feed.market(venue, {"kalshi": TICKER, "polymarket": "11"}[venue])
     assert market is not None
-    exchange.world.place(stranger.id, market, side="sell", price=Decimal("0.30"), size=count, tif="ioc")
+    if venue == "kalshi":
+        exchange.world.place(stranger.id, market, side="sell", price=Decimal("0.30"), size=count, tif="ioc")
+        return
+    # Who buys YES from a bid for NO makes a pair with it. As posted on the wire, which its listing of trades quotes.
+    posted = {"owner": "a stranger", "type": "FAK", "wire": {"maker": f"0x{7:040x}", "side": "BUY"}, "side": "BUY"}
+    exchange.world.place(
+        stranger.id, market, side="buy", price=Decimal("0.70"), size=count, tif="ioc", token="yes", meta=posted
+    )
 
 
+@both_venues
 def test_f26_an_order_that_fills_while_its_cancel_is_under_way_is_booked_whole(
-    exchange: Exchange, user: User, now: datetime
+    exchange: Exchange, user: User, now: datetime, venue: str
 ) -> None:
-    venue = "kalshi"
     trade = buy(user, held_basket(), now)
     exchange.feed.books = dict(THIN)
     exchange.plan(("POST", KALSHI_CREATE, 1, "rests", 0), ("DELETE", CANCELS[venue], 0, "drop_before_accept", 0))
@@ -43,7 +50,7 @@ def test_f26_an_order_that_fills_while_its_cancel_is_under_way_is_booked_whole(
     order = leg(trade, venue)
     assert order.status in STANDING
     assert (order.filled_count(), order.reserved > ZERO) == (Decimal(7), True)
-    somebody_sells(exchange, order.count - 7)
+    somebody_fills(exchange, venue, order.count - 7)
     exchange.plan()
     look(now)
     order = leg(trade, venue)
@@ -64,7 +71,7 @@ def test_f26_a_cancel_that_finds_no_order_waits_for_the_fills_that_the_listing_s
     exchange.feed.books = dict(THIN)
     exchange.plan(("POST", KALSHI_CREATE, 1, "rests", 0), ("DELETE", CANCELS["kalshi"], 0, "drop_before_accept", 0))
     run(trade, now)
-    somebody_sells(exchange, leg(trade, "kalshi").count - 7)
+    somebody_fills(exchange, "kalshi", leg(trade, "kalshi").count - 7)
     exchange.plan(
         ("DELETE", CANCELS["kalshi"], 0, "404", 0), ("GET", "/trade-api/v2/portfolio/fills", 0, "empty_listing", 0)
     )

@@ -6,6 +6,7 @@ On SQLite the database is a file of its own; with DATABASE_URL it is a PostgreSQ
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.conf import settings
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from tests.trading.many_legs import KALSHI_CREATE, ManyLegs
 from tests.trading.sandbox_world import Exchange, running_exchange
@@ -39,14 +42,14 @@ class House:
     def child(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tests.trading.kill_child", self.exchange.url, *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=300, check=False
         )
 
     def trade(self, point: str, policy: str = "best_effort") -> subprocess.CompletedProcess[str]:
         return self.child("trade", point, policy)
 
-    def recovered(self) -> dict[str, Any]:
-        child = self.child("recover")
+    def recovered(self, how: str = "recover") -> dict[str, Any]:
+        child = self.child(how)
         assert child.returncode == 0, child.stderr
         return json.loads(child.stdout.splitlines()[-1])
 
@@ -56,17 +59,24 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def migrated(
+    tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[str]:
     """A database with tables and no rows, from which each test's is copied: a file, or a PostgreSQL by name."""
     folder = tmp_path_factory.mktemp("migrated")
+    if not settings.DATABASE_URL:
+        # Pytest's own has them already, in memory.
+        with django_db_blocker.unblock(), sqlite3.connect(folder / "itomarkets.sqlite3") as file:
+            connection.ensure_connection()
+            connection.connection.backup(file)
+        yield str(folder / "itomarkets.sqlite3")
+        return
     name = f"kill_{uuid4().hex[:12]}"
-    if settings.DATABASE_URL:
-        _on_server(f'CREATE DATABASE "{name}"')
+    _on_server(f'CREATE DATABASE "{name}"')
     migrate = [sys.executable, "manage.py", "migrate", "-v0"]
-    subprocess.run(migrate, cwd=ROOT, env=_environment(folder, name), check=True, timeout=120)
-    yield name if settings.DATABASE_URL else str(folder / "itomarkets.sqlite3")
-    if settings.DATABASE_URL:
-        _on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
+    subprocess.run(migrate, cwd=ROOT, env=_environment(folder, name), check=True, timeout=600)
+    yield name
+    _on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -93,8 +103,8 @@ def _environment(folder: Path, name: str) -> dict[str, str]:
 
 def _on_server(statement: str, database: str = "postgres") -> None:
     base, _, _ = settings.DATABASE_URL.rpartition("/")
-    with psycopg.connect(f"{base}/{database}".replace("postgres://", "postgresql://"), autocommit=True) as connection:
-        connection.execute(statement.encode())
+    with psycopg.connect(f"{base}/{database}".replace("postgres://", "postgresql://"), autocommit=True) as server:
+        server.execute(statement.encode())
 
 
 def assert_one_truth(house: House, told: dict[str, Any]) -> None:
@@ -108,16 +118,38 @@ def assert_one_truth(house: House, told: dict[str, Any]) -> None:
     assert told["differences"] == []
 
 
-def test_f09_killed_between_the_commit_and_the_send_nothing_is_sent_twice(house: House) -> None:
+def test_f09_killed_between_the_intention_and_the_claim_each_leg_is_sent_exactly_once(house: House) -> None:
+    child = house.trade("before_claim")
+    assert child.returncode == KILLED, child.stderr
+    assert house.sent() == []
+    told = house.recovered()
+    assert_one_truth(house, told)
+    # Nothing of it was being sent, so nobody has to be asked.
+    assert set(told["orders"].values()) == {"filled"}
+    assert (told["trade"], len(house.sent())) == ("complete", 7)
+
+
+def test_f09_killed_between_the_claim_and_the_send_its_owner_sends_once_what_was_proven_absent(house: House) -> None:
     child = house.trade("before_send")
     assert child.returncode == KILLED, child.stderr
     assert house.sent() == []
     told = house.recovered()
     assert_one_truth(house, told)
-    # It may have been sent, for all that the database knows: only the exchange's listing ends it.
-    assert list(told["orders"].values()).count("not_placed") == 1
-    # The others waited for that word; what the deadline left of them was sent, once each.
-    assert list(told["orders"].values()).count("filled") == len(house.sent())
+    # It may have been sent, for all that the database knows: only the exchange's listing ends it. The others
+    # waited for that word, and their deadline passed.
+    assert sorted(told["orders"].values()) == ["denied"] * 6 + ["not_placed"]
+    assert house.sent() == []
+    lost = next(key for key, status in told["orders"].items() if status == "not_placed")
+    told = house.recovered("resend")
+    assert_one_truth(house, told)
+    assert told["said"][0].startswith("Sending 1 leg again")
+    assert told["said"][1].startswith("refused: No leg of this trade waits")
+    # An attempt of its own beside the lost one, sent once however often it was asked for.
+    (again,) = house.sent()
+    assert again != lost
+    assert (told["orders"][lost], told["orders"][again]) == ("not_placed", "filled")
+    assert sorted(told["orders"].values()) == ["denied"] * 6 + ["filled", "not_placed"]
+    assert told["trade"] == "partial"
 
 
 @pytest.mark.parametrize("policy", ["best_effort", "all_or_unwind"])

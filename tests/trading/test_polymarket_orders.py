@@ -122,9 +122,11 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (RequestRejectedError(f"order {HASH} is invalid. Duplicated.", status=400), Placement.UNKNOWN),
         (RequestRejectedError("Unauthorized/Invalid api key", status=401), Placement.REJECTED),
         (RequestRejectedError("address in closed only mode", status=403), Placement.REJECTED),
-        (RequestRejectedError("restarting", status=425, restriction="restarting"), Placement.UNKNOWN),
+        # A refusal that names the venue's mode is proof; a bare 503 is none.
+        (RequestRejectedError("restarting", status=425, restriction="restarting"), Placement.REJECTED),
         (RequestRejectedError("order timed out", status=500), Placement.UNKNOWN),
-        (RequestRejectedError("disabled", status=503, restriction="cancel_only"), Placement.UNKNOWN),
+        (RequestRejectedError("cancel only", status=503, restriction="cancel_only"), Placement.REJECTED),
+        (RequestRejectedError("Service Unavailable", status=503), Placement.UNKNOWN),
         (RateLimitError("slow down", retry_after=1), Placement.REJECTED),
         (caused(TransportError("x"), httpx.ConnectError("refused")), Placement.UNSENT),
         (caused(TransportError("x"), httpx.ReadTimeout("slow")), Placement.UNKNOWN),

@@ -69,13 +69,16 @@ class Correction:
 
 def corrections_of(basket: Basket) -> list[Correction]:
     """List the corrected results of what a basket ever held, newest first."""
-    sides = dict(
-        Constituent.objects.filter(composition__basket=basket)
-        .order_by("composition__version")
-        .values_list("market_id", "side")
+    legs = Constituent.objects.filter(composition__basket=basket)
+    rows = list(
+        MarketResult.objects.filter(market__in=MarketResult.objects.filter(version=2).values("market"))
+        .filter(market__in=legs.values("market"))
+        .select_related("market__event")
+        .order_by("market_id", "version")
     )
-    rows = MarketResult.objects.filter(market__in=MarketResult.objects.filter(version=2).values("market"))
-    rows = rows.filter(market__in=sides).select_related("market__event").order_by("market_id", "version")
+    if not rows:
+        return []
+    sides = dict(legs.order_by("composition__version").values_list("market_id", "side"))
     found: list[Correction] = []
     older: MarketResult | None = None
     for row in rows:

@@ -8,6 +8,7 @@ from baskets.backfill import BackfillReport, backfill_history
 from baskets.backfill_runs import carry_out
 from baskets.models import Basket
 from baskets.official import fix_official
+from baskets.replay import replay_sample
 from baskets.snapshots import SnapshotReport, record_prices
 from itomarkets.lib import clock
 from itomarkets.records.jobs import run_job
@@ -31,6 +32,11 @@ def record_prices_task(run_id: int | None = None) -> None:
 @shared_task(name="baskets.fix_official")
 def fix_official_task(run_id: int | None = None) -> None:
     run_job("fix_official", lambda: fix_official(now=clock.now()), run_id=run_id)
+
+
+@shared_task(name="baskets.replay_sample")
+def replay_sample_task(run_id: int | None = None) -> None:
+    run_job("replay_sample", lambda: replay_sample(now=clock.now()), run_id=run_id)
 
 
 @shared_task(name="baskets.backfill_basket")

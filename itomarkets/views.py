@@ -12,6 +12,7 @@ from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from baskets.published import published
 from itomarkets.context import venue_health
 from itomarkets.lib import clock
 from itomarkets.records.models import JobRun
@@ -91,7 +92,14 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def methodology(request: HttpRequest) -> HttpResponse:
-    return render(request, "roof/methodology.html", {"limits": settings.TRADE_LIMITS})
+    """Tell the method with its own numbers, and how the last nightly replay went."""
+    replay = (
+        JobRun.objects.filter(name="replay_sample", status__in=(JobRun.Status.DONE, JobRun.Status.FAILED))
+        .order_by("-pk")
+        .first()
+    )
+    context = {"limits": settings.TRADE_LIMITS, "method": published(), "replay": replay}
+    return render(request, "roof/methodology.html", context)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""People and their API keys."""
+"""People, their API keys, and what they are told."""
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -63,3 +63,32 @@ class ApiKey(AbstractAPIKey):
     def shown_prefix(self) -> str:
         """What a list may show of a key."""
         return f"bkt_{self.environment}_{self.prefix}…"
+
+
+class Notification(models.Model):
+    """One thing that a person is told, in a sentence with a link: shown until it is read."""
+
+    class Kind(models.TextChoices):
+        SUGGESTION = "suggestion", "Suggestion"
+        TRADE = "trade", "Trade"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
+    kind = models.CharField(max_length=10, choices=Kind)
+    # What happened, in the sender's words: a job that runs twice tells it once.
+    key = models.CharField(max_length=100)
+    text = models.CharField(max_length=400)
+    # A path of ours.
+    url = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="notification_told_once")]
+        indexes = [
+            # Query: a person's newest notices, and how many are unread, on every page.
+            models.Index(fields=["user", "read_at", "created_at"], name="notification_of_person")
+        ]
+
+    def __str__(self) -> str:
+        return self.text

@@ -28,6 +28,9 @@ urlpatterns = [
     ),
     path("account/sessions/", include("allauth.usersessions.urls")),
     path("account/2fa/", include("allauth.mfa.urls")),
+    path("notices", views.notices, name="notices"),
+    path("notices/read", views.notices_read, name="notices-read"),
+    path("notices/<int:pk>/open", views.notice_open, name="notice-open"),
     path("developer", views.developer, name="developer"),
     path("developer/keys/<str:prefix>/revoke", views.developer_revoke, name="developer-revoke"),
 ]

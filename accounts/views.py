@@ -1,19 +1,23 @@
-"""Pages about keys: make one, see it once, revoke it."""
+"""Pages about keys (make one, see it once, revoke it), and what a person is told."""
 
 from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.api_keys import KeyRefused, create_key, revoke_key
 from accounts.forms import ApiKeyForm
-from accounts.models import ApiKey
+from accounts.models import ApiKey, Notification
+from accounts.notices import read_all, read_one
 from accounts.people import person_of
 from accounts.stepup import needs_step_up
 from itomarkets.lib import clock
+
+NOTICES_A_PAGE = 50
 
 
 @login_required
@@ -68,3 +72,31 @@ def developer_revoke(request: HttpRequest, prefix: str) -> HttpResponse:
         raise Http404 from error
     messages.success(request, f"The key “{row.name}” is revoked. Programs that use it get 401 from now on.")
     return redirect("developer")
+
+
+@login_required
+@require_safe
+def notices(request: HttpRequest) -> HttpResponse:
+    """Show what a person was told, the newest first; looking marks nothing as read."""
+    rows = Notification.objects.filter(user=person_of(request))
+    page = Paginator(rows, NOTICES_A_PAGE).get_page(request.GET.get("page"))
+    return render(request, "accounts/notices.html", {"page": page})
+
+
+@login_required
+@require_POST
+def notice_open(request: HttpRequest, pk: int) -> HttpResponse:
+    """Mark one notice as read and go where it points."""
+    try:
+        row = read_one(user=person_of(request), pk=pk, now=clock.now())
+    except Notification.DoesNotExist as error:
+        raise Http404 from error
+    return redirect(row.url)
+
+
+@login_required
+@require_POST
+def notices_read(request: HttpRequest) -> HttpResponse:
+    """Mark everything as read."""
+    read_all(user=person_of(request), now=clock.now())
+    return redirect("notices")

@@ -7,7 +7,10 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.urls import reverse
 
+from accounts.models import Notification
+from accounts.notices import notify
 from baskets.compositions import CompositionRefused
 from baskets.demand import refresh_markets
 from baskets.drafts import LegDraft
@@ -145,7 +148,22 @@ def _decide(row: Suggestion, status: str, *, actor: Any, notes: str, now: dateti
         after={"status": str(status), "notes": row.notes},
         at=now,
     )
+    notify(
+        user=row.user,
+        kind=Notification.Kind.SUGGESTION,
+        key=f"suggestion:{row.pk}",
+        text=_answer(row),
+        url=reverse("basket-detail", args=[row.result.slug]) if row.result else reverse("suggestion-list"),
+        now=now,
+    )
     return row
+
+
+def _answer(row: Suggestion) -> str:
+    """Say to the person who asked what came of it, with the reviewer's words."""
+    about = row.name if row.basket is None else row.basket.name
+    notes = f" The reviewer says: {row.notes}" if row.notes else ""
+    return f"Your suggestion for “{about}” was {row.get_status_display().lower()}.{notes}"
 
 
 def _change(row: Suggestion, legs: Sequence[LegDraft], *, reviewer: Any, now: datetime) -> Basket:

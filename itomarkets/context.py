@@ -1,4 +1,4 @@
-"""What the frame of every page needs: the mode's band, the venues' ages, the cash, and who may review."""
+"""What the frame of every page needs: the mode's band, the venues' ages, the cash, news, and who may review."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Max, Sum
+from django.db.models import Count, Max, QuerySet, Subquery, Sum
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
+from accounts.models import Notification, User
 from baskets.models import Suggestion
 from itomarkets.lib import clock
 from itomarkets.lib.templatetags.figures import ago_words
@@ -49,6 +50,7 @@ class Frame:
     open_trades: int
     review_url: str
     review_count: int
+    unread: int
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
@@ -63,19 +65,31 @@ def frame(request: HttpRequest) -> dict[str, Any]:
 def build_frame(request: HttpRequest) -> Frame:
     mode = mode_of(request.session) if hasattr(request, "session") else "paper"
     name, says = MODE_WORDS[mode]
-    cash, running, review_url, waiting = None, 0, "", 0
+    cash, running, review_url, waiting, unread = None, 0, "", 0, 0
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         cash = VenueAccount.objects.filter(user=user, mode=mode, is_enabled=True).aggregate(sum=Sum("cash"))["sum"]
         if cash is None and mode == "paper":
             # The paper account is opened by the first quote; what it will hold is known before.
             cash = settings.PAPER_OPENING_CASH
-        unfinished = (Trade.Status.CONFIRMED, Trade.Status.EXECUTING, Trade.Status.NEEDS_ATTENTION)
-        running = Trade.objects.filter(user=user, status__in=unfinished).count()
+        running, unread = _counts_of(user)
         if user.is_staff and user.is_reviewer:
             review_url = _review_url()
             waiting = Suggestion.objects.filter(status=Suggestion.Status.PENDING).count()
-    return Frame(mode, name, says, venue_health(clock.now()), cash, running, review_url, waiting)
+    return Frame(mode, name, says, venue_health(clock.now()), cash, running, review_url, waiting, unread)
+
+
+def _counts_of(user: User) -> tuple[int, int]:
+    """Count a person's unfinished trades and unread notices, in one statement: every page asks."""
+    unfinished = (Trade.Status.CONFIRMED, Trade.Status.EXECUTING, Trade.Status.NEEDS_ATTENTION)
+    trades = _number(Trade.objects.filter(user=user, status__in=unfinished))
+    notices = _number(Notification.objects.filter(user=user, read_at=None))
+    running, unread = User.objects.filter(pk=user.pk).values_list(trades, notices).get()
+    return running or 0, unread or 0
+
+
+def _number(rows: QuerySet[Any]) -> Subquery:
+    return Subquery(rows.order_by().values("user").annotate(number=Count("pk")).values("number"))
 
 
 def venue_health(now: datetime) -> list[VenueHealth]:

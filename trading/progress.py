@@ -7,7 +7,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
+from django.urls import reverse
 
+from accounts.models import Notification
+from accounts.notices import notify
 from itomarkets.lib.rounding import ZERO, quantize
 from itomarkets.records import audit
 from trading.legs import Leg, grouped
@@ -121,6 +124,8 @@ def update_trade(*, trade_id: UUID, now: datetime) -> Trade:
     with transaction.atomic():
         trade = Trade.objects.select_for_update().get(pk=trade_id)
         progress = trade_progress(trade)
+        if progress.needs_attention:
+            _tell_owner(trade, progress, now)
         if progress.status == trade.status and progress.is_final == (trade.finished_at is not None):
             return trade
         before, trade.status = trade.status, progress.status
@@ -136,6 +141,18 @@ def update_trade(*, trade_id: UUID, now: datetime) -> Trade:
                 at=now,
             )
     return trade
+
+
+def _tell_owner(trade: Trade, progress: TradeProgress, now: datetime) -> None:
+    """Tell a trade's owner what it waits for: once that they must choose, and once that it must be looked at."""
+    notify(
+        user=trade.user,
+        kind=Notification.Kind.TRADE,
+        key=f"trade:{trade.pk}:{progress.choice or 'attention'}",
+        text=f"{trade.basket.name}: {progress.sentence}",
+        url=reverse("trade-detail", args=[trade.pk]),
+        now=now,
+    )
 
 
 def _leg(leg: Leg, trade: Trade) -> LegProgress:

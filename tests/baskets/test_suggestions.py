@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
+from accounts.models import Notification
 from baskets import suggestions
 from baskets.drafts import LegDraft
 from baskets.models import Basket, Composition, Override, Suggestion
@@ -60,6 +61,10 @@ def test_approving_a_new_basket_makes_a_public_one_of_the_reviewers_and_no_syste
     assert held(basket) == {market.pk: "no"}
     assert not Basket.objects.filter(kind="system").exists()
     assert AuditEntry.objects.filter(action="suggestion.approved", actor=reviewer).exists()
+    told = Notification.objects.get(user=row.user)
+    assert told.text == "Your suggestion for “A new one” was approved. The reviewer says: Good."
+    assert told.url == f"/baskets/{basket.slug}"
+    assert not Notification.objects.filter(user=reviewer).exists()
 
 
 def test_approving_an_addition_pins_it_and_writes_the_next_composition(system, now):
@@ -99,6 +104,7 @@ def test_an_approval_that_cannot_be_carried_out_changes_nothing(now):
     row.refresh_from_db()
     assert row.status == "pending"
     assert not Basket.objects.exists()
+    assert not Notification.objects.exists()
 
 
 def test_removing_everything_is_refused(system, now):
@@ -117,6 +123,9 @@ def test_a_rejection_keeps_the_reviewers_words(now):
     reject(suggestion=row, reviewer=make_user(), now=now, notes="  Too narrow. ")
     row.refresh_from_db()
     assert (row.status, row.notes, row.reviewed_at) == ("rejected", "Too narrow.", now)
+    told = Notification.objects.get(user=row.user)
+    assert told.text == "Your suggestion for “A new one” was rejected. The reviewer says: Too narrow."
+    assert told.url == "/suggestions"
     assert not Basket.objects.exists()
 
 

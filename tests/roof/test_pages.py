@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import ApiKey, User
+from accounts.notices import notify
 from baskets.models import Basket, Composition, Constituent, PriceHistory, Suggestion
 from categorization.models import Classification, RiskFactor, Theme
 from itomarkets.middleware import CONTENT_SECURITY_POLICY
@@ -31,6 +32,7 @@ PERSONAL = [
     "/builder",
     "/builder/search",
     "/suggestions",
+    "/notices",
     "/portfolio",
     "/portfolio/trades",
     "/developer",
@@ -243,6 +245,7 @@ def test_what_venues_and_people_write_is_shown_as_text(client: Client, now: date
     Suggestion.objects.create(
         user=user, type="new", name=HOSTILE[:120], reason=HOSTILE, notes=HOSTILE, legs=[], created_at=now
     )
+    notify(user=user, kind="trade", key="hostile", text=HOSTILE, url="/portfolio", now=now)
     market = Market.objects.first()
     assert market is not None
     client.post("/builder/preview", {"op": f"add:{market.pk}:yes", "name": HOSTILE})
@@ -253,6 +256,7 @@ def test_what_venues_and_people_write_is_shown_as_text(client: Client, now: date
         "/portfolio",
         "/portfolio/trades",
         "/suggestions",
+        "/notices",
         "/builder?q=script",
         f"/baskets/{basket.slug}",
         f"/baskets/{own.slug}",

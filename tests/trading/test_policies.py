@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import Notification, User
 from itomarkets.records.models import AuditEntry
 from markets.models import Market
 from tests.factories import make_market
@@ -218,6 +218,17 @@ def test_continuing_without_books_changes_nothing(user: User, books: Books, venu
         decide(trade, "continue", books)
     trade.refresh_from_db()
     assert trade.hold == Trade.Hold.ASK
+
+
+def test_the_owner_of_a_held_trade_is_told_once(user: User, books: Books, venue: FakeVenue) -> None:
+    trade = held(user, books, venue)
+    run(trade, venue, books)
+    told = Notification.objects.get(user=user)
+    assert (told.kind, told.url) == ("trade", f"/trades/{trade.pk}")
+    assert "choose below" in told.text
+    decide(trade, "stop", books)
+    run(trade, venue, books)
+    assert Notification.objects.count() == 1
 
 
 def test_stopping_denies_the_rest_and_frees_its_money(user: User, books: Books, venue: FakeVenue) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from categorization.artifact import Artifact
 from categorization.factors import taxonomy
-from categorization.reading import Reading, seen_of
+from categorization.reading import Reading, difference, seen_of
 from categorization.stages import (
     assign,
     direction,
@@ -121,7 +121,7 @@ class Decider:
         ]
         if judged is None:
             return Decision(reading.key, "", "", 0, 0.0, False, reason, first)
-        if judged.reading is not reading and (other := _difference(reading, judged.reading)):
+        if judged.reading is not reading and (other := difference(reading, judged.reading)):
             first[1]["stands_for"] = other
         opinion = judged.opinion
         label = inherited.label if inherited else opinion.label
@@ -242,9 +242,3 @@ def _heard(stage: str, says: str, best: tuple[int, int, float, float], labels: t
         "confidence": round(best[2], 3),
         "runner_up": labels[best[1]],
     }
-
-
-def _difference(reading: Reading, other: Reading) -> TrailEntry:
-    """Say in what another market's reading differs; nothing where a replay would read the same."""
-    mine, seen = seen_of(reading), seen_of(other)
-    return {name: seen.get(name) for name in sorted(mine.keys() | seen.keys()) if mine.get(name) != seen.get(name)}

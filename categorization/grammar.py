@@ -65,11 +65,10 @@ _exact_day = re.compile(
 
 def line_of(reading: Reading) -> str:
     """Write all that the market says of itself as one plain line."""
-    parts = [reading.title]
+    line = plain_text(reading.title)
     if reading.subtitle and reading.subtitle not in reading.title:
-        parts.append(f"— {reading.subtitle}")
-    line = plain_text(" ".join(parts)).replace("'", "").replace("’", "")
-    return re.sub(r"\s+", " ", line).strip()
+        line += f" — {plain_text(reading.subtitle)}"
+    return " ".join(line.replace("'", "").replace("’", "").split())
 
 
 def names_no_outcome(reading: Reading, line: str) -> bool:

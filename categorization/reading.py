@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from itomarkets.lib.venues import Venue
@@ -112,14 +113,26 @@ _SEEN = tuple(name for name in Reading.__dataclass_fields__ if name not in ("key
 _DEFAULTS = {name: Reading.__dataclass_fields__[name].default for name in _SEEN}
 
 
+_values = attrgetter(*_SEEN)
+_empty = tuple(_DEFAULTS[name] for name in _SEEN)
+
+
 def seen_of(reading: Reading) -> dict[str, Any]:
     """Write down what the stages read of a market, as plain JSON; what says nothing is left out."""
-    seen: dict[str, Any] = {}
-    for name in _SEEN:
-        value = getattr(reading, name)
-        if value != _DEFAULTS[name]:
-            seen[name] = list(value) if isinstance(value, tuple) else value
-    return seen
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value, empty in zip(_SEEN, _values(reading), _empty, strict=True)
+        if value != empty
+    }
+
+
+def difference(reading: Reading, other: Reading) -> dict[str, Any]:
+    """Say what was read otherwise of another market; nothing where a replay would read the same."""
+    return {
+        name: list(theirs) if isinstance(theirs, tuple) else theirs
+        for name, mine, theirs in zip(_SEEN, _values(reading), _values(other), strict=True)
+        if mine != theirs
+    }
 
 
 def reading_of_seen(seen: Mapping[str, Any], *, key: Any = None) -> Reading:

@@ -28,8 +28,7 @@ def replay(trail: Sequence[dict[str, Any]], *, decider: Decider, key: object = N
     if screened["reason"]:
         return decider.conclude(reading, text, screened["reason"], grouped["members"], None, None)
     stood = grouped.get("stands_for") or {}
-    changed = {name: value for name, value in {**seen, **stood}.items() if value is not None}
-    judged = decider.judge(reading_of_seen(changed) if stood else reading)
+    judged = decider.judge(reading_of_seen({**seen, **stood}) if stood else reading)
     if not stood:
         judged = replace(judged, reading=reading)
     taken = entries.get(assign.NAME, {}).get("inherited")

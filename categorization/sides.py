@@ -48,6 +48,7 @@ _not_decisive = re.compile(
     r"\breceives? \d|\bturnout\b|\bhold (?:a|an)\b.*\belection\b|\bconfirmed\b|\bvote share\b|\bpercent\b|\bban\b|"
     r"\bcap\b|\bconstitution\b|\b#\d"
 )
+_lower_place = re.compile(r"\b(?:finish|place|come)\w* (?:in )?(?:second|third|fourth|fifth|2nd|3rd|4th|5th)\b")
 # Where nobody who governs stands again: the winner is no one's loss.
 _open_seats = re.compile(
     r"\bperu\w*|\bcochabamba|\bla paz\b|\bchile\w*|\bmongol\w*|\bnepal\w*|\bcape verde\w*|\bcosta ric\w*|\bsomali\w*"
@@ -244,7 +245,7 @@ def incumbent_side(factor: str, line: str, reading: Reading) -> Verdict:
         and factor != "latin-america-politics"
     ):
         return 1, "The incumbent is not first."
-    if _not_decisive.search(line) and not incumbent:
+    if _lower_place.search(line) or (_not_decisive.search(line) and not incumbent):
         return 0, "Not about who governs."
     if not _takes_office.search(line):
         return 0, "Not about who governs."
@@ -394,6 +395,14 @@ def adoption(factor: str, line: str, reading: Reading) -> Verdict:
         return 0, "A range is neither."
     value = -1 if re.search(r"\b(?:sells?|sold|forced|liquidat\w*|ban\w*|below)\b", line) else 1
     return (-value if grammar.denies(line) else value), "More use." if value > 0 else "Less use."
+
+
+def technology(factor: str, line: str, reading: Reading) -> Verdict:
+    """A tighter rule or a ruling against the firm is more; a delay, a repeal or a dismissal is less."""
+    value, why = happens(factor, line, reading)
+    if value and re.search(r"\b(?:delay\w*|lift\w*|overturn\w*|dismiss\w*|repeal\w*|unban\w*)\b", line):
+        return -value, "The rule is put off or falls."
+    return value, why
 
 
 def taxes(factor: str, line: str, reading: Reading) -> Verdict:

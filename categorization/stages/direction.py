@@ -57,6 +57,7 @@ _JUDGES: dict[str, Judge] = {
     "us-appointments": sides.appointments,
     "crypto-adoption": sides.adoption,
     "taxes": sides.taxes,
+    "tech-regulation": sides.technology,
     "earnings": sides.companies,
     "ipos": sides.listings,
     "fed-leadership": sides.leaders,

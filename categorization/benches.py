@@ -1,0 +1,153 @@
+"""R8: labels for many markets against the bare models on the same texts, in one run."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from categorization.artifact import Artifact
+from categorization.learning import active_version, artifact_of
+from categorization.models import Classification
+from categorization.pipeline import categorize_markets
+from categorization.reading import MARKET_FIELDS, reading_of_row
+from categorization.stages.lexical import lexical, model_text
+from categorization.stages.normalize import normalize
+from categorization.taxonomy import load_taxonomy
+from categorization.training import one_thread, read_examples
+from itomarkets.lib.bench import Bench, Row, ratio, slope
+from markets.models import Event, Market
+
+NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
+SMALL = (1_000, 2_000, 4_000)
+FULL = (25_000, 50_000, 100_000)
+# A venue's event holds several markets that ask one question about several figures.
+MARKETS_AN_EVENT = 5
+MONTHS = ("January", "March", "April", "June", "August", "September", "October", "December")
+IMPORT_SECONDS = 0.3
+PAIR = ("kalshi", "polymarket")
+
+
+@ratio("R8", target=3.0)
+def categorizing(bench: Bench) -> Iterable[Row]:
+    """Read, decide and write every market of a universe that is new, then run again with nothing changed.
+
+    The yardstick is the shipped vectorisers' transform and the shipped model's best label, in one batch.
+    """
+    load_taxonomy()
+    artifact = artifact_of(active_version(now=NOW))
+    imported = _import_seconds()
+    points: list[tuple[float, float]] = []
+    sizes = FULL if bench.is_full else SMALL
+    for size in sizes:
+        _fill(size)
+        texts = [
+            model_text(normalize(reading_of_row(row)))
+            for row in Market.objects.order_by("id").values(*MARKET_FIELDS).iterator()
+        ]
+        timing = bench.alternate(_anew, partial(_yardstick, artifact, texts), rounds=1 if bench.is_full else 3)
+        points.append((size, timing.seconds))
+        started = time.perf_counter()
+        again = categorize_markets(markets=None, now=NOW)
+        second = time.perf_counter() - started
+        steepness = slope(points) if len(points) > 1 else 1.0
+        yield bench.row(
+            seconds=timing.seconds,
+            yardstick_seconds=timing.yardstick_seconds,
+            n=size,
+            # A last size that is bigger than its part would say so; small runs are short and noisy.
+            also=not again.written and imported < IMPORT_SECONDS and (size != sizes[-1] or steepness <= 1.1),
+            note=(
+                f"again {second:.2f} s, {again.written} written; slope {steepness:.2f}; "
+                f"import of the app {imported:.2f} s"
+            ),
+        )
+    _empty()
+
+
+def _anew() -> float:
+    """Categorize everything as if for the first time; clearing the table is not part of it."""
+    Classification.objects.all().delete()
+    started = time.perf_counter()
+    categorize_markets(markets=None, now=NOW)
+    return time.perf_counter() - started
+
+
+def _yardstick(artifact: Artifact, texts: list[str]) -> None:
+    with one_thread():
+        lexical(artifact, artifact.features(texts)).argmax(axis=1)
+
+
+def _fill(size: int) -> None:
+    """Write a universe of our own questions: each event asks one of them of several figures in some month."""
+    _empty()
+    titles = [example.title for example in read_examples()]
+    count = size // MARKETS_AN_EVENT
+    questions = [
+        f"{titles[number % len(titles)].rstrip('?')} in {MONTHS[number // len(titles) % len(MONTHS)]}?"
+        for number in range(count)
+    ]
+    Event.objects.bulk_create(
+        [
+            Event(
+                venue=PAIR[number % 2],
+                native_id=f"KXBENCH-{number}",
+                title=question,
+                created_at=NOW,
+                last_changed_at=NOW,
+            )
+            for number, question in enumerate(questions)
+        ],
+        batch_size=500,
+    )
+    events = Event.objects.order_by("id").values_list("id", "title", "venue")
+    Market.objects.bulk_create(
+        [
+            Market(
+                venue=venue,
+                event_id=event_id,
+                native_id=f"KXBENCH-{event_id}-T{step}",
+                title=title,
+                subtitle=f"Above {step}",
+                status=Market.Status.OPEN,
+                close_at=NOW + timedelta(days=90),
+                created_at=NOW,
+                last_changed_at=NOW,
+                **_keys(venue, event_id, step),
+            )
+            for event_id, title, venue in events
+            for step in range(MARKETS_AN_EVENT)
+        ],
+        batch_size=500,
+    )
+
+
+def _keys(venue: str, event_id: int, step: int) -> dict[str, str]:
+    """A Polymarket market is known by three more numbers, each its own."""
+    if venue != PAIR[1]:
+        return {}
+    number = event_id * MARKETS_AN_EVENT + step
+    return {"condition_id": f"0x{number:064x}", "yes_token": str(2 * number), "no_token": str(2 * number + 1)}
+
+
+def _empty() -> None:
+    Classification.objects.all().delete()
+    Market.objects.all().delete()
+    Event.objects.all().delete()
+
+
+def _import_seconds() -> float:
+    """Import the app's jobs and pages in a fresh process, after Django; the best of three."""
+    code = (
+        "import django, time; from django.conf import settings; django.setup(); import sys;"
+        "kept = [name for name in sys.modules if name.startswith('categorization')];"
+        "[sys.modules.pop(name) for name in kept if 'models' not in name and name != 'categorization'];"
+        "started = time.perf_counter(); import categorization.pipeline, categorization.explain;"
+        "print(time.perf_counter() - started)"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout  # noqa: S603
+        for _ in range(3)
+    ]
+    return min(float(run) for run in runs)

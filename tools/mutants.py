@@ -2,11 +2,14 @@
 
 tools/mutants.toml names each mutation: exact texts to replace, and the tests that must notice. The tree is
 copied first; nothing here is changed. A mutation whose text is no longer there exactly once fails loudly: the
-code has moved on and the mutation must follow. Exit status 0: every mutant was found; 1: one survived, or
-could not be judged; 2: the mutations do not fit the tree.
+code has moved on and the mutation must follow. First the named tests run without any mutation: they must be
+green, and how long they take says how long a mutant may. A mutant is found when a test fails by what it asserts
+or by what the code raises; one that cannot even be imported, or whose tests never end, was not judged.
+Exit status 0: every mutant was found; 1: one survived, or was not judged; 2: the mutations do not fit the tree.
 """
 
 import argparse
+import importlib.util
 import os
 import queue
 import re
@@ -16,7 +19,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +32,15 @@ LEFT_BEHIND = shutil.ignore_patterns(
 # Tables from the models, not from migrations: quicker, and a mutation of a constraint needs one place only.
 # (That the two agree is what `makemigrations --check` is for.)
 PYTEST = ("-x", "-q", "--no-header", "--tb=no", "-rfE", "--no-migrations", "-p", "no:cacheprovider")
-LONGEST_SECONDS = 300
+# The tests without a mutation may take this long, on whatever machine; a mutant's few tests take less than all
+# of them together, so thrice as long, and a start of a process, is more than any needs that will end.
+BASELINE_SECONDS = 1800
+START_SECONDS, TIMES_BASELINE = 60, 3
 GREEN, RED = 0, 1
-FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+FAILURE = re.compile(r"^FAILED (\S+)(?: - (.*))?", re.MULTILINE)
+# The mutation itself is no program: no test has judged anything.
+NO_PROGRAM = re.compile(r"\b(?:SyntaxError|IndentationError|ImportError|ModuleNotFoundError|NameError)\b")
+SHOWN = 110
 
 
 class Misfit(Exception):
@@ -63,8 +72,8 @@ class Verdict:
 
     mutation: Mutation
     word: str
-    found_by: str
     seconds: float
+    found_by: str = ""
     output: str = ""
 
     @property
@@ -111,75 +120,77 @@ def mutated(tree: Path, mutation: Mutation) -> dict[Path, tuple[str, str]]:
     return texts
 
 
-def run_tests(tree: Path, tests: Sequence[str]) -> tuple[int, str]:
+def run_tests(tree: Path, tests: Sequence[str], *, longest: float, keep_bytecode: bool = False) -> tuple[int, str]:
     """Run tests in a tree on SQLite; returns pytest's exit status and what it printed."""
     environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-    environment.update(PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=str(tree))
+    # Wide enough for what an assertion said behind the name of its test.
+    environment.update(PYTHONPATH=str(tree), COLUMNS="400", PYTHONDONTWRITEBYTECODE="" if keep_bytecode else "1")
     command = [sys.executable, "-m", "pytest", *PYTEST, *tests]
     try:
         ended = subprocess.run(
-            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=False
+            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=longest, check=False
         )
     except subprocess.TimeoutExpired:
-        return -1, f"the tests had not ended after {LONGEST_SECONDS} s"
+        return -1, f"the tests had not ended after {longest:.0f} s"
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def judge(tree: Path, mutation: Mutation) -> Verdict:
+def judge(tree: Path, mutation: Mutation, *, longest: float) -> Verdict:
     """Apply a mutation in a tree, run its tests, and put the tree back."""
     texts = mutated(tree, mutation)
     started = time.monotonic()
     try:
         for path, (_, after) in texts.items():
+            # Python compares size and whole seconds: bytecode of the old text must not stand for the new one.
+            Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
             path.write_text(after, encoding="utf-8")
-        status, output = run_tests(tree, mutation.tests)
+        status, output = run_tests(tree, mutation.tests, longest=longest)
     finally:
         for path, (before, _) in texts.items():
             path.write_text(before, encoding="utf-8")
     seconds = time.monotonic() - started
-    if status == RED:
-        failure = FIRST_FAILURE.search(output)
-        return Verdict(mutation, "found", failure[1] if failure else "?", seconds)
-    return Verdict(mutation, "SURVIVED" if status == GREEN else "BROKEN", "", seconds, output)
+    failure = FAILURE.search(output)
+    if status == RED and failure and not NO_PROGRAM.search(failure[2] or ""):
+        return Verdict(mutation, "found", seconds, f"{failure[1].rpartition('::')[2]}: {failure[2] or ''}")
+    return Verdict(mutation, "SURVIVED" if status == GREEN else "BROKEN", seconds, output=output)
 
 
-def judge_all(mutations: Sequence[Mutation], *, root: Path, jobs: int) -> list[Verdict]:
+def judge_all(mutations: Sequence[Mutation], *, root: Path, jobs: int) -> Iterator[Verdict]:
     """Judge mutations in copies of the tree, `jobs` at a time; the tests must be green without them."""
     for mutation in mutations:
         mutated(root, mutation)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        first = Path(folder) / "tree0"
+        shutil.copytree(root, first, ignore=LEFT_BEHIND)
+        tests = sorted({test for mutation in mutations for test in mutation.tests})
+        started = time.monotonic()
+        # The bytecode of this run is what the others start from.
+        status, output = run_tests(first, tests, longest=BASELINE_SECONDS, keep_bytecode=True)
+        taken = time.monotonic() - started
+        if status != GREEN:
+            raise Misfit(f"The tests are not green without any mutation (pytest: {status}):\n{output[-4000:]}")
+        longest = START_SECONDS + TIMES_BASELINE * taken
+        say(f"Without a mutation: green in {taken:.0f} s; a mutant may take {longest:.0f} s.")
         trees: queue.Queue[Path] = queue.Queue()
-        for number in range(jobs):
-            tree = Path(folder) / f"tree{number}"
-            shutil.copytree(root, tree, ignore=LEFT_BEHIND)
-            trees.put(tree)
+        trees.put(first)
+        for number in range(1, jobs):
+            trees.put(shutil.copytree(first, Path(folder) / f"tree{number}"))
 
         def work(mutation: Mutation) -> Verdict:
             tree = trees.get()
             try:
-                return judge(tree, mutation)
+                return judge(tree, mutation, longest=longest)
             finally:
                 trees.put(tree)
 
-        tree = trees.get()
-        status, output = run_tests(tree, sorted({test for mutation in mutations for test in mutation.tests}))
-        if status != GREEN:
-            raise Misfit(f"The tests are not green without any mutation (pytest: {status}):\n{output[-4000:]}")
-        trees.put(tree)
         with ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(work, mutations))
+            yield from pool.map(work, mutations)
 
 
-def table(verdicts: Sequence[Verdict]) -> str:
-    """Return one line a mutant: its name, whether it was found, how quickly and by which test."""
-    width = max(len(verdict.mutation.name) for verdict in verdicts)
-    lines = [
-        f"{verdict.mutation.name:<{width}}  {verdict.word:<8}  {verdict.seconds:5.1f} s  "
-        f"{verdict.found_by or verdict.mutation.says}"
-        for verdict in verdicts
-    ]
-    found = sum(verdict.is_found for verdict in verdicts)
-    return "\n".join([*lines, f"{found} of {len(verdicts)} mutants were found."])
+def line(verdict: Verdict, *, width: int) -> str:
+    """Return a mutant's line: its name, whether it was found, how quickly, by which test and what that said."""
+    said = verdict.found_by[:SHOWN] or verdict.mutation.says
+    return f"{verdict.mutation.name:<{width}}  {verdict.word:<8}  {verdict.seconds:5.1f} s  {said}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -203,16 +214,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"{len(mutations)} mutations fit the tree.")
             return 0
         started = time.monotonic()
-        verdicts = judge_all(mutations, root=options.root, jobs=max(1, options.jobs))
+        width = max(len(mutation.name) for mutation in mutations)
+        verdicts = []
+        for verdict in judge_all(mutations, root=options.root, jobs=max(1, options.jobs)):
+            say(line(verdict, width=width))
+            verdicts.append(verdict)
     except Misfit as error:
         sys.stderr.write(f"{error}\n")
         return 2
     for verdict in verdicts:
         if verdict.word == "BROKEN":
             say(f"--- {verdict.mutation.name}: the tests could not run\n{verdict.output[-2000:]}")
-    say(table(verdicts))
-    say(f"{time.monotonic() - started:.0f} s")
-    return 0 if all(verdict.is_found for verdict in verdicts) else 1
+    found = sum(verdict.is_found for verdict in verdicts)
+    say(f"{found} of {len(verdicts)} mutants were found in {time.monotonic() - started:.0f} s.")
+    return 0 if found == len(verdicts) else 1
 
 
 def say(text: str) -> None:

@@ -48,8 +48,8 @@ def test_a_mutant_that_a_test_notices_is_named_with_that_test(tree: Path, capsys
     assert judged(tree, FOUND) == 0
     said = capsys.readouterr().out
     assert "minus  found" in said
-    assert "test_sums.py::test_two_and_three" in said
-    assert "1 of 1 mutants were found." in said
+    assert "test_two_and_three: assert -1 == 5" in said
+    assert "1 of 1 mutants were found in" in said
     assert (tree / "sums.py").read_text() == SUM
 
 
@@ -58,12 +58,27 @@ def test_a_mutant_that_survives_or_breaks_the_tests_themselves_fails_the_run(
 ) -> None:
     survives = {**FOUND, "name": "survives", "test": "test_nothing_much"}
     breaks = {**FOUND, "name": "breaks", "new": "one +* other"}
-    assert judged(tree, survives, FOUND, breaks) == 1
+    # A name that the code does not have fails every test: that proves nothing about them.
+    nameless = {**FOUND, "name": "nameless", "new": "one + another"}
+    assert judged(tree, survives, FOUND, breaks, nameless) == 1
     said = capsys.readouterr().out
     assert "survives  SURVIVED" in said
     assert "breaks    BROKEN" in said
     assert "minus     found" in said
-    assert "1 of 3 mutants were found." in said
+    assert "nameless  BROKEN" in said
+    assert "1 of 4 mutants were found in" in said
+
+
+def test_a_mutant_that_never_ends_was_not_judged(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutants, "START_SECONDS", 1)
+    monkeypatch.setattr(mutants, "TIMES_BASELINE", 0)
+    endless = {**FOUND, "name": "endless", "new": "add(one, other) if __import__('time').sleep(600) else 0"}
+    assert judged(tree, endless) == 1
+    said = capsys.readouterr().out
+    assert "endless  BROKEN" in said
+    assert "had not ended after" in said
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ is shown to find what is there by a word that is not secret.
 
 import json
 import logging
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -13,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery
 from django.apps import apps
+from django.conf import settings as configured
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.views.debug import ExceptionReporter
 from kombu import Connection
+from redis import Redis
 
 from accounts.models import User
 from itomarkets.records.models import AuditEntry, JobRun
@@ -162,19 +164,54 @@ def test_an_error_page_and_a_repr_show_no_secret(
     assert_nowhere("\n".join(log.lines), secrets, control="<Secrets>", where="the logs of a failure")
 
 
-def test_a_message_to_a_worker_carries_an_id_and_no_secret(
+@pytest.fixture
+def _not_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages are sent, not done in place as elsewhere in tests."""
+    monkeypatch.setitem(tasks.run_trade.app.conf, "task_always_eager", False)
+
+
+def tell_workers(user: User, now: datetime, broker: Connection, queue: str) -> Trade:
+    """Send the messages that the product sends, by its own tasks, over another broker."""
+    trade = buy(user, held_basket(), now)
+    tasks.run_trade.apply_async(args=[str(trade.pk)], connection=broker, queue=queue)
+    for account in VenueAccount.objects.all():
+        tasks.examine_account.apply_async(args=[account.pk], connection=broker, queue=queue)
+    return trade
+
+
+@pytest.mark.usefixtures("_not_at_once")
+def test_a_message_in_the_brokers_files_carries_an_id_and_no_secret(
     exchange: Exchange, user: User, now: datetime, tmp_path: Path
 ) -> None:
     secrets = secrets_of(list(VenueAccount.objects.all()))
     folders = {name: str(tmp_path) for name in ("data_folder_in", "data_folder_out", "control_folder")}
-    trade = buy(user, held_basket(), now)
-    app = Celery("canary", broker="filesystem://")
-    app.conf.broker_transport_options = folders
     with Connection("filesystem://", transport_options=folders) as broker:
-        for name, args in (
-            ("trading.run_trade", [str(trade.pk)]),
-            ("trading.examine_account", [VenueAccount.objects.order_by("pk").first().pk]),  # type: ignore[union-attr]
-        ):
-            app.send_task(name, args=args, connection=broker)
-    files = "\n".join(path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file())
-    assert_nowhere(files, secrets, control="trading.run_trade", where="the broker's files")
+        trade = tell_workers(user, now, broker, "canary")
+    files = [path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
+    assert len([text for text in files if '"task": "trading.' in text]) == 3
+    # A message's body is in base64: what is looked for is looked for inside it too.
+    bodies = [b64decode(json.loads(text)["body"]).decode() for text in files if '"body"' in text]
+    assert str(trade.pk) in "\n".join(bodies)
+    assert_nowhere("\n".join(files + bodies), secrets, control="trading.run_trade", where="the broker's files")
+
+
+@pytest.mark.usefixtures("_not_at_once")
+@pytest.mark.skipif(not configured.REDIS_URL, reason="runs where Redis does")
+def test_a_message_in_redis_carries_an_id_and_no_secret(exchange: Exchange, user: User, now: datetime) -> None:
+    secrets = secrets_of(list(VenueAccount.objects.all()))
+    queue = f"canary-{user.pk}-{exchange.url.rpartition(':')[2]}"
+    store = Redis.from_url(configured.REDIS_URL)
+    try:
+        with Connection(configured.REDIS_URL) as broker:
+            trade = tell_workers(user, now, broker, queue)
+        texts = [raw.decode() for raw in store.lrange(queue, 0, -1)]
+        bodies = [b64decode(json.loads(text)["body"]).decode() for text in texts]
+        assert str(trade.pk) in "\n".join(bodies)
+        assert len(texts) == 3
+        # And in all else that the cache and the broker keep there.
+        kept = [store.dump(name) or b"" for name in store.scan_iter(count=1000)]
+        found = "\n".join([*texts, *bodies, *(raw.decode("latin-1") for raw in kept)])
+        assert_nowhere(found, secrets, control="trading.run_trade", where="Redis")
+    finally:
+        store.delete(queue, f"_kombu.binding.{queue}")
+        store.close()

@@ -118,6 +118,47 @@ def test_what_is_held_from_elsewhere_is_listed_with_its_cost_and_counts_as_at_ri
     assert not Position.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("kind", "rests", "at_risk"),
+    [
+        # Kalshi lists a sale of YES as a purchase of NO: what goes past the 20 that are held is one.
+        ("kalshi", [("no", D(12), D(5)), ("no", D(15), D(15))], D("8.20") + 7 * D("0.40")),
+        ("polymarket", [("yes", D(12), D(12))], D("8.20")),
+    ],
+)
+def test_a_resting_sale_placed_elsewhere_puts_no_more_at_risk_than_what_it_does_not_hold(
+    account: tuple[Exchange, VenueAccount],
+    user: User,
+    now: datetime,
+    kind: str,
+    rests: list[tuple[str, Decimal, Decimal]],
+    at_risk: Decimal,
+) -> None:
+    exchange, _ = account
+    sync_markets(venue=None, full=True, now=now)
+    own = VenueAccount.objects.get(kind=kind)
+    owner = exchange.world.accounts.by_name(f"user-{user.pk}")
+    market = exchange.feed.market(kind, {"kalshi": TICKER, "polymarket": "11"}[kind])
+    assert owner is not None
+    assert market is not None
+    token = {"kalshi": "net", "polymarket": "yes"}[kind]
+    exchange.world.place(owner.id, market, side="buy", price=D("0.41"), size=D(20), tif="ioc", token=token)
+    for number, (_, count, _) in enumerate(rests):
+        price = D("0.60") + number * D("0.10")
+        wire = {"side": "SELL", "maker": "0x1", "makerAmount": str(count * 10**6), "expiration": "0"}
+        meta = {"owner": "its site", "type": "GTC", "wire": wire, "side": "SELL"}
+        exchange.world.place(owner.id, market, side="sell", price=price, size=count, token=token, meta=meta)
+    for _ in range(2):
+        connected = order_client(own, now=lambda: now)
+        assert isinstance(connected, ListsOrders)
+        compare_account(account=own, client=connected, now=now)
+        connected.close()
+    own.refresh_from_db()
+    found = [row for row in own.external if row["status"] == "resting"]
+    assert sorted((row["side"].lower(), D(row["count"]), D(row["closes"])) for row in found) == rests
+    assert money_at_risk(user_id=user.pk, mode="sandbox").by_account[own.pk] == at_risk
+
+
 def test_contracts_of_our_own_are_not_taken_for_anothers(exchange: Exchange, user: User, now: datetime) -> None:
     run(buy(user, held_basket(), now), now)
     look(now)

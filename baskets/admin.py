@@ -7,10 +7,11 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from baskets import suggestions
+from baskets.effects import effect_of
 from baskets.models import Basket, Composition, Constituent, Override, PriceHistory, Suggestion
 from baskets.rebuild import BuildReport, rebuild_baskets
 from itomarkets.lib import clock
@@ -87,7 +88,7 @@ class SuggestionAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ["name", "reason", "user__username"]
     ordering = ["created_at"]
     actions = ["approve", "reject"]
-    fields = ["type", "target", "user", "status", "reason", "description", "diff", *DECISION]
+    fields = ["type", "target", "user", "status", "reason", "description", "diff", "effect", *DECISION]
 
     def has_review_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("baskets.review_suggestion")
@@ -122,6 +123,20 @@ class SuggestionAdmin(ReadOnly, admin.ModelAdmin):
                 note = f"held as {was[0].upper()} at {was[1]:.2%}" if was else "not held now"
             lines.append((sign, side.upper(), question, note))
         return format_html_join("", "<p>{} <strong>{}</strong> {} ({})</p>", lines)
+
+    @admin.display(description="what an approval would do now")
+    def effect(self, row: Suggestion) -> SafeString | str:
+        """Show each leg's weight before and after, the gauge, and what the change would cost."""
+        if row.status != Suggestion.Status.PENDING:
+            return "decided"
+        try:
+            effect = effect_of(type=row.type, basket=row.basket, legs=suggestions.legs_of(row), now=clock.now())
+        except suggestions.SuggestionRefused as error:
+            return str(error)
+        lines = [(clean(line.question), line.side.upper(), line.words) for line in effect.lines]
+        table = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", lines)
+        sums = format_html_join("", "<p>{}</p>", [[sentence] for sentence in effect.sentences])
+        return format_html("{}<table>{}</table>", sums, table)
 
     @admin.action(description="Approve, with the notes", permissions=["review"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Suggestion]) -> None:

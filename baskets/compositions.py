@@ -42,6 +42,19 @@ class TargetLeg:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Reckoning:
+    """A composition as it would be written now: the marks of its legs, their units, and the columns that follow."""
+
+    before: Composition | None
+    held: list[HeldLeg]
+    markets: Mapping[int, Market]
+    marks: Mapping[int, LegMark]
+    prices: list[Decimal]
+    units: list[Decimal]
+    fields: dict[str, Any]
+
+
 def current_composition(basket: Basket) -> Composition | None:
     """Return the composition in force, or None before the first."""
     return Composition.objects.filter(basket=basket).order_by("-version").first()
@@ -56,31 +69,11 @@ def create_composition(
     down, the rest in cash.  4. Set both divisors so that the gross level stays and the net one pays the change.
     Raises CompositionRefused.
     """
-    _check(legs)
-    try:
-        method = method_of(basket.rules)
-    except RuleError as error:
-        raise CompositionRefused(str(error)) from error
     with transaction.atomic():
         Basket.objects.select_for_update().get(pk=basket.pk)
-        before = current_composition(basket)
-        held = list(held_legs(basket_ids=[basket.pk]))
-        markets = Market.objects.in_bulk([leg.market_id for leg in legs] + [leg.book.market_id for leg in held])
-        marks = mark_targets(legs, markets, now=now)
-        prices = [_priced(leg, marks, markets) for leg in legs]
-        weights = [leg.weight for leg in legs]
-        units = units_of(mode=basket.mode, weights=weights, prices=prices, value=BASE_VALUE, method=method)
-        cash = BASE_VALUE - market_value(units, prices)
-        fields: dict[str, Any] = {
-            "divisor": ONE,
-            "divisor_net": ONE,
-            "value_after": BASE_VALUE,
-            "cash": cash,
-        }
-        new_units = {leg.market_id: (leg.side, n) for leg, n in zip(legs, units, strict=True)}
-        if before is not None:
-            fields |= _carry_over(before, held, new_units, marks, markets, weights=weights, legs=legs, now=now)
-        inputs = _inputs(basket, legs, marks, markets, before, fields)
+        reckoned = reckon(basket=basket, legs=legs, now=now)
+        before, marks, fields = reckoned.before, reckoned.marks, reckoned.fields
+        inputs = _inputs(basket, legs, marks, reckoned.markets, before, fields)
         composition = Composition.objects.create(
             basket=basket,
             version=before.version + 1 if before else 1,
@@ -103,10 +96,32 @@ def create_composition(
                 mark_reason=marks[leg.market_id].reason.value,
                 why=leg.why[:REASON_LENGTH],
             )
-            for leg, n, price in zip(legs, units, prices, strict=True)
+            for leg, n, price in zip(legs, reckoned.units, reckoned.prices, strict=True)
         )
         _seed_marks(legs, marks, now)
         return composition
+
+
+def reckon(*, basket: Basket, legs: Sequence[TargetLeg], now: datetime) -> Reckoning:
+    """Compute what a basket's next version would be, and write nothing. Raises CompositionRefused."""
+    _check(legs)
+    try:
+        method = method_of(basket.rules)
+    except RuleError as error:
+        raise CompositionRefused(str(error)) from error
+    before = current_composition(basket)
+    held = list(held_legs(basket_ids=[basket.pk]))
+    markets = Market.objects.in_bulk([leg.market_id for leg in legs] + [leg.book.market_id for leg in held])
+    marks = mark_targets(legs, markets, now=now)
+    prices = [_priced(leg, marks, markets) for leg in legs]
+    weights = [leg.weight for leg in legs]
+    units = units_of(mode=basket.mode, weights=weights, prices=prices, value=BASE_VALUE, method=method)
+    cash = BASE_VALUE - market_value(units, prices)
+    fields: dict[str, Any] = {"divisor": ONE, "divisor_net": ONE, "value_after": BASE_VALUE, "cash": cash}
+    new_units = {leg.market_id: (leg.side, n) for leg, n in zip(legs, units, strict=True)}
+    if before is not None:
+        fields |= _carry_over(before, held, new_units, marks, markets, weights=weights, legs=legs, now=now)
+    return Reckoning(before, held, markets, marks, prices, units, fields)
 
 
 def mark_targets(legs: Sequence[TargetLeg], markets: Mapping[int, Market], *, now: datetime) -> dict[int, LegMark]:

@@ -241,8 +241,15 @@ def compose_with_overrides(*, basket: Basket, reason: str, now: datetime, actor:
 
     Nothing else comes in; decided legs leave. Call it inside the transaction of the words. Raises CompositionRefused.
     """
+    targets = targets_by_words(basket=basket, words=words_for(basket, now=now), now=now)
+    composition = create_composition(basket=basket, legs=targets, reason=_sentence(reason), now=now, actor=actor)
+    demand_held(now=now)
+    return composition
+
+
+def targets_by_words(*, basket: Basket, words: Mapping[int, Word], now: datetime) -> list[TargetLeg]:
+    """Weigh what is held now, less what the words exclude, plus what they pin. Raises CompositionRefused."""
     before = current_composition(basket)
-    words = words_for(basket, now=now)
     wanted = {market_id: word for market_id, word in words.items() if not word.excluded}
     kept = {
         row.market_id: row
@@ -257,10 +264,7 @@ def compose_with_overrides(*, basket: Basket, reason: str, now: datetime, actor:
     legs = [replace(leg, why=kept[leg.market_id].why) if leg.market_id in kept else leg for leg in named]
     if not legs:
         raise CompositionRefused("Nothing would be left in the basket; deactivate it instead.")
-    targets = target_legs(legs, wanted, method_of(basket.rules))
-    composition = create_composition(basket=basket, legs=targets, reason=_sentence(reason), now=now, actor=actor)
-    demand_held(now=now)
-    return composition
+    return target_legs(legs, wanted, method_of(basket.rules))
 
 
 def target_legs(legs: Sequence[Candidate], words: Mapping[int, Word], method: Method) -> list[TargetLeg]:

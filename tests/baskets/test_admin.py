@@ -100,6 +100,10 @@ def test_a_suggestion_shows_what_would_change_with_its_title_escaped(desk, syste
     row = suggest(now, system)
     page = desk.get(reverse("admin:baskets_suggestion_change", args=[row.pk])).content.decode()
     assert "<strong>NO</strong> Will &lt;b&gt;it&lt;/b&gt; happen? (not held now)" in page
+    # What an approval would do stands beneath: the gauge, the turnover, the cost, each leg.
+    assert "Will &lt;b&gt;it&lt;/b&gt; happen?</td><td>NO</td><td>comes in at" in page
+    assert "Gauge 50.0¢ →" in page
+    assert "of the value, at bids and asks" in page
 
 
 def test_a_reviewer_approves_with_notes(desk, reviewer, system, now):

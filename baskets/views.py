@@ -14,7 +14,7 @@ from baskets.editing import delete_custom_basket
 from baskets.forms import KINDS, SORTS, ListFilters, sort_rows
 from baskets.models import Basket, Constituent, Suggestion
 from baskets.reading import basket_rows, chart_series, visible_to
-from categorization.explain import explain_market
+from categorization.trail import explain_market, would_change
 from itomarkets.lib import clock
 from markets.models import Market, PricePoint
 
@@ -119,6 +119,7 @@ def market_detail(request: HttpRequest, pk: int) -> HttpResponse:
         siblings = list(
             Market.objects.filter(event=market.event_id).exclude(pk=market.pk).order_by("-volume")[:SIBLINGS]
         )
+    classification = getattr(market, "classification", None)
     context = {
         "market": market,
         "prices": market_prices(market),
@@ -127,7 +128,8 @@ def market_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "chart_says": f"Price of YES over {len(points)} days",
         "rules": [line for line in market.rules[:RULES_LENGTH].splitlines() if line.strip()],
         "stages": explain_market(market),
-        "classification": getattr(market, "classification", None),
+        "changes": would_change(classification) if classification is not None else [],
+        "classification": classification,
         "siblings": siblings,
         "holders": _holders(market, request.user),
     }

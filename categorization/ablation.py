@@ -10,8 +10,8 @@ from categorization.artifact import Artifact
 from categorization.decisions import Decider, Decision
 from categorization.evaluation import Evaluation, measure
 from categorization.labels import Labelled, all_readings
-from categorization.pipeline import STAGES
 from categorization.reading import Reading
+from categorization.trail import STAGES
 from categorization.training import one_thread
 
 FIGURES = ("factor_accuracy", "theme_accuracy", "direction_accuracy", "ece", "auto_precision", "auto_coverage")

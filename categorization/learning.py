@@ -21,6 +21,7 @@ from categorization.labels import Labelled, read_labels
 from categorization.models import ModelVersion, Review
 from categorization.reading import Reading, reading_of_seen
 from categorization.stages import fuse, normalize
+from categorization.trail import REVIEWED
 from categorization.training import (
     DEVELOPMENT_FILE,
     Example,
@@ -83,6 +84,9 @@ def reviewed_markets(*, until: int | None = None) -> list[Reviewed]:
         if review.classification_id == last:
             continue
         last = review.classification_id
+        # Taken back: the market is the stages' own again, and nobody's word.
+        if review.undoes_id is not None and review.new_status not in REVIEWED:
+            continue
         entries = {entry.get("stage"): entry for entry in review.classification.trail or ()}
         seen = entries.get(normalize.NAME, {}).get("saw")
         # A trail of an older layout kept no inputs; there is nothing to learn from.

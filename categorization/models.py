@@ -83,8 +83,10 @@ class Classification(models.Model):
     runner_up = models.ForeignKey(RiskFactor, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     direction = models.SmallIntegerField(choices=Direction, default=Direction.NEITHER)
     confidence = models.FloatField(default=0.0)
-    # 0 to 1, written by baskets: how much a wrong label would cost. Reviewers start at the top.
+    # 0 to 1, written by baskets: uncertainty × liquidity × how heavily it is held. Reviewers start at the top.
     importance = models.FloatField(default=0.0)
+    # Stages that spoke clearly named different factors: these come first in the queue.
+    is_disputed = models.BooleanField(default=False)
     status = models.CharField(max_length=12, choices=Status)
     skip_reason = models.CharField(max_length=40, blank=True)
     # One entry a stage, in order: {"stage": "...", "says": "...", ...}.
@@ -99,8 +101,8 @@ class Classification(models.Model):
             models.Index(fields=["factor", "status"], name="classification_factor"),
             # Query: what changed since baskets looked last.
             models.Index(fields=["changed_at"], name="classification_changed"),
-            # Query: the review queue, most important first.
-            models.Index(fields=["status", "-importance"], name="classification_queue"),
+            # Query: the review queue: where stages disagree first, then the most important.
+            models.Index(fields=["status", "-is_disputed", "-importance"], name="classification_review"),
         ]
 
     def __str__(self) -> str:
@@ -117,7 +119,18 @@ class Review(models.Model):
     old_direction = models.SmallIntegerField()
     new_factor = models.ForeignKey(RiskFactor, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     new_direction = models.SmallIntegerField()
+    # Blank on reviews that were written before statuses were kept.
+    old_status = models.CharField(max_length=12, choices=Classification.Status, blank=True, default="")
+    new_status = models.CharField(max_length=12, choices=Classification.Status, blank=True, default="")
+    # Set where this review takes an earlier one back.
+    undoes = models.OneToOneField("self", null=True, blank=True, on_delete=models.CASCADE, related_name="undone_by")
     note = models.TextField(blank=True)
 
     class Meta:
         ordering = ["-id"]
+        # Query: what a reviewer did last, to take it back.
+        indexes = [models.Index(fields=["reviewer", "-id"], name="review_by_reviewer")]
+
+    def __str__(self) -> str:
+        factor = self.new_factor.slug if self.new_factor else "no factor"
+        return f"{factor}, {self.at:%Y-%m-%d %H:%M}"

@@ -14,31 +14,17 @@ from categorization.factors import NONE
 from categorization.learning import active_version, artifact_of
 from categorization.models import Classification, ModelVersion, RiskFactor
 from categorization.reading import MARKET_FIELDS, Reading, reading_of_row
-from categorization.stages import (
-    assign,
-    direction,
-    fuse,
-    group,
-    lexical,
-    normalize,
-    rules,
-    screen,
-    semantic,
-    venue_prior,
-)
+from categorization.stages import screen
 from categorization.taxonomy import load_taxonomy
+from categorization.trail import REVIEWED, is_disputed
 from categorization.training import one_thread
 from markets.models import Market
 from markets.upsert import RowWriter, plain, plain_columns
-
-# The ten stages, in the order in which they run.
-STAGES = (normalize, group, screen, venue_prior, rules, lexical, semantic, fuse, direction, assign)
 
 # Markets read and decided at once; memory stays flat, whatever the number of markets.
 CHUNK = 3_000
 # Rows written in one transaction: well under a second on SQLite, so that other writers get their turn.
 WRITE_CHUNK = 1_000
-REVIEWED = (Classification.Status.CONFIRMED, Classification.Status.CORRECTED)
 # What the stages write; `importance` belongs to baskets.
 COLUMNS = (
     "market_id",
@@ -47,6 +33,7 @@ COLUMNS = (
     "direction",
     "confidence",
     "importance",
+    "is_disputed",
     "status",
     "skip_reason",
     "trail",
@@ -235,6 +222,7 @@ class _Writer:
             said.direction if factor_id else 0,
             said.confidence,
             0.0,
+            status in (Classification.Status.ASSIGNED, Classification.Status.WAITING) and is_disputed(said.trail),
             str(status),
             said.skip_reason,
             said.trail,

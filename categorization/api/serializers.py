@@ -5,9 +5,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from categorization.explain import stage_lines
 from categorization.filters import DECIDED
 from categorization.models import Classification, RiskFactor
+from categorization.trail import StageCard, stage_cards, would_change
 from itomarkets.lib.api_fields import DecimalText
 from markets.api.serializers import FIELDS, MarketShape, show_market
 from markets.models import Market, Quote
@@ -68,10 +68,14 @@ class MarketDetailShape(LabelledMarketShape):
 
 
 class StageShape(Shape):
-    """One stage of the reading; skipped where an earlier one had decided."""
+    """One stage of the reading: what it saw, said and named, how sure, and its second; skipped had no turn."""
 
     name = serializers.CharField()
+    saw = serializers.CharField(allow_blank=True)
     says = serializers.CharField(allow_blank=True)
+    label = serializers.CharField(allow_null=True)
+    confidence = serializers.CharField(allow_null=True)
+    runner_up = serializers.CharField(allow_null=True)
     skipped = serializers.BooleanField()
 
 
@@ -88,6 +92,8 @@ class ClassificationShape(Shape):
     skip_reason = serializers.CharField(allow_blank=True)
     model_version = serializers.CharField(allow_null=True)
     changed_at = serializers.DateTimeField()
+    is_disputed = serializers.BooleanField()
+    would_change = serializers.ListField(child=serializers.CharField())
     stages = StageShape(many=True)
 
 
@@ -153,5 +159,19 @@ def show_classification(market_id: str, row: Classification) -> dict[str, Any]:
         "skip_reason": row.skip_reason,
         "model_version": str(row.model_version) if row.model_version else None,
         "changed_at": row.changed_at,
-        "stages": [{"name": line.name, "says": line.says, "skipped": line.skipped} for line in stage_lines(row)],
+        "is_disputed": row.is_disputed,
+        "would_change": would_change(row),
+        "stages": [_show_card(card) for card in stage_cards(row)],
+    }
+
+
+def _show_card(card: StageCard) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "saw": card.saw,
+        "says": card.says,
+        "label": card.label or None,
+        "confidence": None if card.confidence is None else f"{card.confidence:.4f}",
+        "runner_up": card.runner_up or None,
+        "skipped": card.skipped,
     }

@@ -1,1 +1,1 @@
-"""The ten stages, one module each. `pipeline.STAGES` lists them in the order in which they run."""
+"""The ten stages, one module each. `trail.STAGES` lists them in the order in which they run."""

@@ -89,19 +89,25 @@ def test_a_factor_corrected_on_the_page_goes_through_the_core(desk: Client, labe
     assert Review.objects.get().note == "It is gold."
 
 
-def test_a_factor_corrected_in_the_list_goes_through_the_core(desk: Client, label: Classification) -> None:
-    gold = RiskFactor.objects.get(slug="gold")
-    form = {
-        "form-TOTAL_FORMS": 1,
-        "form-INITIAL_FORMS": 1,
-        "form-0-id": label.pk,
-        "form-0-factor": gold.pk,
-        "form-0-direction": 0,
-        "_save": "Save",
-    }
-    assert desk.post(reverse(QUEUE), form).status_code == 302
+@pytest.mark.parametrize(
+    ("action", "said", "status"),
+    [("take_runner_up", b"Corrected 1 labels.", "corrected"), ("reject_labels", b"Rejected 1 labels.", "corrected")],
+)
+def test_a_list_takes_the_runner_up_or_rejects(
+    desk: Client, label: Classification, action: str, said: bytes, status: str
+) -> None:
+    runner_up = label.runner_up
+    page = desk.post(reverse(QUEUE), {"action": action, "_selected_action": [label.pk]}, follow=True)
+    assert said in page.content
     label.refresh_from_db()
-    assert (label.factor, label.status) == (gold, Classification.Status.CORRECTED)
+    assert (label.factor, label.status) == (runner_up if action == "take_runner_up" else None, status)
+
+
+def test_a_page_is_headed_by_the_question_and_not_by_a_number(desk: Client, label: Classification) -> None:
+    page = desk.get(reverse("admin:categorization_classification_change", args=[label.pk])).content.decode()
+    head = page.partition("<h2>")[2].partition("</h2>")[0]
+    assert "Will Bitcoin be above $90,000" in head
+    assert "What would change this" in page
 
 
 def test_staff_without_the_group_may_not_review(client: Client, label: Classification) -> None:

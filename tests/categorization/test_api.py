@@ -114,7 +114,9 @@ def test_a_reading_is_told_stage_by_stage(api: APIClient, factor: RiskFactor, no
     assert (body["theme"], body["factor"], body["runner_up"]) == ("monetary-policy", "fed-path", None)
     assert (body["direction"], body["confidence"], body["model_version"]) == (1, "0.9000", "a" * 12)
     assert len(body["stages"]) == 10
-    assert {"name": "normalize", "says": "Plain text.", "skipped": False} in body["stages"]
+    assert (body["is_disputed"], len(body["would_change"])) == (False, 1)
+    card = {"saw": "", "says": "Plain text.", "label": None, "confidence": None, "runner_up": None, "skipped": False}
+    assert {"name": "normalize", **card} in body["stages"]
     unread = make_market()
     answer = api.get(f"{URL}/kalshi:{unread.native_id}/classification")
     assert answer.status_code == 404

@@ -11,12 +11,12 @@ from django.test.utils import CaptureQueriesContext
 
 from categorization import learning, pipeline, training
 from categorization.artifact import Artifact, ArtifactError, load_artifact, save_artifact
-from categorization.explain import explain_market
 from categorization.factors import TaxonomyError, parse_taxonomy
 from categorization.models import Classification, ModelVersion, Review, RiskFactor, Theme
-from categorization.pipeline import STAGES, categorize_markets
+from categorization.pipeline import categorize_markets
 from categorization.review import ReviewError, confirm, correct
 from categorization.taxonomy import load_taxonomy
+from categorization.trail import STAGES, explain_market
 from itomarkets.lib.locks import lease
 from itomarkets.records.models import AuditEntry
 from markets.models import Market

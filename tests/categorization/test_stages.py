@@ -12,10 +12,10 @@ from categorization.factors import taxonomy
 from categorization.knowledge.phrases import parse_phrase
 from categorization.knowledge.series import series_stem, series_table
 from categorization.knowledge.words import LONGEST_TEXT, words_of
-from categorization.pipeline import STAGES
 from categorization.reading import Reading, reading_of_record
 from categorization.stages import assign, fuse, group, normalize, rules, screen, venue_prior
 from categorization.stages.direction import direction
+from categorization.trail import STAGES
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 

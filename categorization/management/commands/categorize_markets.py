@@ -35,3 +35,5 @@ class Command(BaseCommand):
             raise CommandError("Another categorization is running; wait until it has ended, then try again.")
         for line in report_lines(reports[0]):
             self.stdout.write(line)
+        if not reports[0].seen:
+            self.stdout.write("There is no market to read yet: run sync_markets first, then this again.")

@@ -18,7 +18,7 @@ from itomarkets.lib import clock
 from itomarkets.lib.venues import VenueError
 from trading.attempts import next_attempts
 from trading.fanout import Answers, Calls, Ready, letters_of, look_up_all
-from trading.holding import deny, hold_if_short, next_orders, waits_for_choice
+from trading.holding import deny, hold_if_short, next_orders, orders_of, waits_for_choice
 from trading.limits import send_deadline
 from trading.models import Fill, Order, OrderEvent, Trade, TradeAction
 from trading.positions import book_fills
@@ -71,12 +71,11 @@ def run_trade(
     """
     told, now_fn = now_fn or clock.now, now_fn or clock.steady()
     run = _Run(trade_id, connect=connect or partial(kept_clients.connect, now=told), now_fn=now_fn, sleep=sleep)
-    Trade.objects.filter(pk=trade_id, status=Trade.Status.CONFIRMED).update(status=Trade.Status.EXECUTING)
     still_open = 0
     try:
         while True:
             trade = Trade.objects.get(pk=trade_id)
-            moved = run.send(next_orders(trade), trade)
+            moved = run.send(trade)
             still_open = run.follow(trade)
             if moved:
                 continue
@@ -114,8 +113,8 @@ class _Run:
         for client in self._clients.values():
             client.close()
 
-    def send(self, order_ids: list[int], trade: Trade) -> int:
-        """Send orders side by side, each in its time; returns how many of them are no longer planned through us.
+    def send(self, trade: Trade) -> int:
+        """Send what may go now side by side, each in its time; returns how many are no longer planned through us.
 
         1. When each planned order would go out is known, and who would go too late is denied, before
         the first one goes. 2. Signed side by side. 3. As many as may go out now: checked, claimed and
@@ -123,10 +122,15 @@ class _Run:
         makes wait stays planned; what another worker's sends put off goes later, or is denied.
         """
         before = self.sent + self.denied
-        times = self._schedule(order_ids, trade)
         self.waiting = 0
+        orders = orders_of(trade)
+        going_now = next_orders(trade, orders)
+        if not going_now:
+            return 0
+        rest = [order for order in orders if order.status == Status.PLANNED and order not in going_now]
+        times = self._schedule([*going_now, *rest])
         with Calls(threads=settings.SEND_THREADS, store=self._store) as calls:
-            ready = self._ready(order_ids, times)
+            ready = self._ready([order for order in going_now if order.pk in times])
             signed = calls.sign(ready)
             while ready:
                 ready.sort(key=lambda pair: times[pair[0].pk])
@@ -151,10 +155,8 @@ class _Run:
     def follow(self, trade: Trade) -> int:
         return _follow(trade, self._clients, now_fn=self._now, sleep=self._sleep)
 
-    def _schedule(self, order_ids: list[int], trade: Trade) -> dict[int, datetime]:
+    def _schedule(self, orders: list[Order]) -> dict[int, datetime]:
         """Return when each order goes out; of all that is still planned, what would be late is denied now."""
-        rest = trade.orders.filter(status=Status.PLANNED).exclude(pk__in=order_ids).values_list("pk", flat=True)
-        orders = _orders([*order_ids, *rest] if order_ids else [])
         now = self._now()
         times = send_times(orders, now=now)
         for order in orders:
@@ -164,13 +166,19 @@ class _Run:
         return times
 
     def _client(self, order: Order) -> OrderClient | None:
-        """Return the account's one client; None, with the order denied, where it cannot be had."""
+        """Return the account's one client; None, with the order denied, where it cannot be had.
+
+        Behind a write of unknown outcome it waits instead: nothing is decided before that is known.
+        """
         if order.account_id not in self._clients:
             try:
                 self._clients[order.account_id] = client = self._connect(order.account)
                 ask_status(account=order.account, client=client, now=self._now())
             except VenueError as error:
-                self.denied += deny(order, f"Not sent: {error}", self._now())
+                if Order.objects.filter(account=order.account_id, status=Status.UNKNOWN).exists():
+                    self.waiting += 1
+                else:
+                    self.denied += deny(order, f"Not sent: {error}", self._now())
                 return None
         return self._clients[order.account_id]
 
@@ -179,17 +187,9 @@ class _Run:
         if pause > 0:
             self._sleep(pause)
 
-    def _ready(self, order_ids: list[int], times: Mapping[int, datetime]) -> list[Ready]:
-        """Return the orders that may be signed, each with its client; those behind an unknown write wait."""
-        orders = [order for order in _orders(order_ids) if order.pk in times]
-        unsure = set(
-            Order.objects.filter(
-                account_id__in={order.account_id for order in orders}, status=Status.UNKNOWN
-            ).values_list("account_id", flat=True)
-        )
-        self.waiting += sum(order.account_id in unsure for order in orders)
-        known = [order for order in orders if order.account_id not in unsure]
-        return [(order, client) for order in known if (client := self._client(order)) is not None]
+    def _ready(self, orders: list[Order]) -> list[Ready]:
+        """Return the orders that may be signed, each with its client."""
+        return [(order, client) for order in orders if (client := self._client(order)) is not None]
 
     def _put_off(self, letters: Letters, claims: Claims, times: dict[int, datetime]) -> list[Ready]:
         """Return the orders that another worker's sends put off, with their new times; too late is denied."""
@@ -204,9 +204,9 @@ class _Run:
 
     def _launch(self, calls: Calls, letters: Letters, claims: Claims, signed: Signed) -> None:
         """Hand what is ours to threads, one request a letter."""
-        ours = {order.pk for order in claims.ours}
+        ours = {order.pk: payload for order in claims.ours if isinstance(payload := signed[order.pk], SignedOrder)}
         for letter in letters:
-            going = [(order, signed[order.pk]) for order, _ in letter if order.pk in ours]
+            going = [(order, ours[order.pk]) for order, _ in letter if order.pk in ours]
             if going:
                 calls.launch(letter[0][1], going)
 
@@ -342,13 +342,6 @@ def _follow(
             except VenueError as error:
                 logger.warning("order %s: the venue could not be read: %s", order.pk, error)
     return trade.orders.filter(status__in=(Status.OPEN, Status.PENDING_CANCEL)).count()
-
-
-def _orders(order_ids: list[int]) -> list[Order]:
-    """Read planned orders in the order of their ids' list; what has moved on meanwhile is left out."""
-    rows = Order.objects.select_related("market", "account", "trade", "trade__user").filter(status=Status.PLANNED)
-    found = rows.in_bulk(order_ids)
-    return [found[order_id] for order_id in order_ids if order_id in found]
 
 
 def _why_rejected(order: Order, result: SubmitResult) -> str:

@@ -203,7 +203,7 @@ def _day_split(
     before: dict[Key, Holding] = {}
     bought: dict[Key, Decimal] = {}
     fills = Fill.objects.filter(account__user=user_id, account__mode=mode, order__market__in=market_ids)
-    for *found, action, count, price, fee, at in (
+    for account_id, basket_id, market_id, side, action, count, price, fee, at in (
         fills.exclude(settlement=Fill.Settlement.FAILED)
         .order_by("id")
         .values_list(
@@ -211,7 +211,7 @@ def _day_split(
             "order__action", "count", "price", "fee", "at",
         )
     ):  # fmt: skip
-        key: Key = (found[0], found[1], found[2], found[3])
+        key: Key = (account_id, basket_id, market_id, side)
         if at < start:
             holding = before.get(key, Holding())
             step = holding.bought if action == TradeAction.BUY else holding.closed

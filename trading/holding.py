@@ -1,10 +1,12 @@
 """Which orders of a trade may go now, and when the rest waits for its owner: what the policies mean."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import prefetch_related_objects
 
 from accounts.models import User
 from itomarkets.records import audit
@@ -30,29 +32,35 @@ def waits_for_choice(trade: Trade) -> bool:
     return trade.hold == Hold.ASK or is_short(trade)
 
 
-def next_orders(trade: Trade) -> list[int]:
-    """Return the ids of the planned orders that may go now, in the order of sending.
+def orders_of(trade: Trade) -> list[Order]:
+    """Read a trade's orders, the thinnest first, with market and account; fills only once something was sent."""
+    rows = trade.orders.order_by("-depth_share", "-reserved", "leg_no").select_related("market", "account")
+    orders = list(rows)
+    if any(order.status != Status.PLANNED for order in orders):
+        prefetch_related_objects(orders, "fills")
+    return orders
+
+
+def next_orders(trade: Trade, orders: Sequence[Order]) -> list[Order]:
+    """Return which of a trade's orders may go now, in the order of sending; `orders` as `orders_of` reads them.
 
     The way back goes as soon as it is planned. Best effort sends every leg; the other policies send
     the thinnest leg alone, and the rest once a leg has filled whole and none has fallen short.
     """
-    orders = list(trade.orders.order_by("-depth_share", "-reserved", "leg_no").prefetch_related("fills"))
     planned = [order for order in orders if order.status == Status.PLANNED]
-    back = [order.pk for order in planned if order.action != trade.action]
-    if back:
+    back = [order for order in planned if order.action != trade.action]
+    if back or not planned:
         return back
     if trade.policy == Policy.BEST_EFFORT:
-        return [order.pk for order in sorted(planned, key=lambda order: order.leg_no)]
+        return sorted(planned, key=lambda order: order.leg_no)
     if trade.continued_at is not None:
-        return [order.pk for order in planned]
+        return planned
     if waits_for_choice(trade):
         return []
     asked = asked_of(grouped(orders), trade)
     if all(leg.status == Status.PLANNED for leg in asked):
-        return [order.pk for order in planned[:1]]
-    if any(leg.is_whole for leg in asked):
-        return [order.pk for order in planned]
-    return []
+        return planned[:1]
+    return planned if any(leg.is_whole for leg in asked) else []
 
 
 def hold_if_short(*, trade: Trade, now: datetime) -> bool:

@@ -25,6 +25,17 @@ from trading.models import Order, PersonalLimit, TicketQuote, Trade, TradeAction
 Mode = VenueAccount.Mode
 DUPLICATE_WINDOW = timedelta(minutes=1)
 Limits = Mapping[str, Any]
+# What the checks of this file ask of a market and its kept prices; its texts and ids stay unread.
+CHECKED_COLUMNS = (
+    "venue", "native_id", "title", "subtitle", "event__title", "status", "vanished_at", "accepts_orders", "close_at",
+    "price_ranges", "min_size", "quote__received_at", "quote__yes_bid", "quote__yes_ask", "quote__no_bid",
+    "quote__no_ask",
+)  # fmt: skip
+
+
+def markets_to_check(market_ids: Iterable[int]) -> dict[int, Market]:
+    """Read markets as the checks of this file ask for them, in one statement."""
+    return Market.objects.select_related("quote", "event").only(*CHECKED_COLUMNS).in_bulk(list(market_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,9 +298,7 @@ def day_denial(*, stand: Stand, amount: Decimal, limits: Limits) -> Denial | Non
     return None
 
 
-def loss_denial(
-    *, user_id: int, mode: str, limits: Limits, now: datetime, stand: Stand | None = None
-) -> Denial | None:
+def loss_denial(*, user_id: int, mode: str, limits: Limits, now: datetime, stand: Stand | None = None) -> Denial | None:
     """Stop purchases when the day's trades have lost what a day may lose; sales go on."""
     most = limits["daily_loss"]
     lost = lost_today(user_id=user_id, mode=mode, now=now, stand=stand)
@@ -454,7 +463,7 @@ def desk_of(orders: Sequence[Order], *, accounts: Mapping[int, VenueAccount], no
     buys = any(order.action == TradeAction.BUY for order in orders)
     return Desk(
         accounts=accounts,
-        markets=Market.objects.select_related("quote").in_bulk({order.market_id for order in orders}),
+        markets=markets_to_check({order.market_id for order in orders}),
         limits=limits,
         loss=loss_denial(user_id=trade.user_id, mode=trade.mode, limits=limits, now=now) if buys else None,
     )

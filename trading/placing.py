@@ -23,6 +23,7 @@ from trading.limits import (
     duplicate_denial,
     limits_of,
     market_denial,
+    markets_to_check,
     moved_denial,
     price_denial,
     purchase_denial,
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 OFFERED_POLICIES = (Trade.Policy.BEST_EFFORT, Trade.Policy.HOLD_AND_ASK, Trade.Policy.ALL_OR_UNWIND)
 LONGEST_KEY = 64
+# What a confirmation asks of an account: its sealed keys stay where they are.
+ACCOUNT_COLUMNS = ("kind", "mode", "is_enabled", "live_enabled", "cash", "external")
 TRADE_NAMESPACE = UUID("5b1c2f0a-6f0e-4f37-9a52-5d0f3a8a7c11")
 
 
@@ -116,7 +119,8 @@ def _store(user: User, quote: TicketQuote, key: str, policy: str, now: datetime,
     )
     # All of the mode's, locked in the order of their ids: two confirmations, on whichever accounts, cannot
     # both spend the same cash or the same room under a limit.
-    mine = list(VenueAccount.objects.select_for_update().filter(user=user, mode=quote.mode).order_by("pk"))
+    own = VenueAccount.objects.select_for_update().filter(user=user, mode=quote.mode)
+    mine = list(own.only(*ACCOUNT_COLUMNS).order_by("pk"))
     # Whoever waited here for a twin of this very click finds its trade now.
     trades = _recent(user, quote, key, now)
     standing = _standing(trades, quote, key)
@@ -195,7 +199,7 @@ def _check(
     now = stand.now
     _refuse(duplicate_denial(user=user, quote=quote, trades=stand.trades, now=now))
     limits = limits_of(user.pk)
-    markets = Market.objects.select_related("quote").in_bulk([order.market_id for order in planned])
+    markets = markets_to_check(order.market_id for order in planned)
     for market in markets.values():
         _refuse(market_denial(market, now=now))
     wanted = {order.account_id for order in planned}

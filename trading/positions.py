@@ -37,7 +37,7 @@ def book_fills(*, order: Order, fills: Sequence[VenueFill], now: datetime) -> Bo
     with transaction.atomic():
         account = VenueAccount.objects.select_for_update().get(pk=order.account_id)
         # Read again under the lock: who comes second sees what the first one booked.
-        row = Order.objects.select_for_update().select_related("trade", "market").get(pk=order.pk)
+        row = Order.objects.select_for_update(of=("self",)).select_related("trade", "market").get(pk=order.pk)
         known = {fill.venue_trade_id: fill for fill in row.fills.all()}
         ledger = MarketLedger(account, row.market)
         moved = ZERO

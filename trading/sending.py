@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Case, CharField, Value, When
+from django.db.models import Case, CharField, Exists, OuterRef, Value, When
 
 from itomarkets.lib.venues import VenueError
 from trading.attempts import turned_up_reason
@@ -44,7 +44,7 @@ def claim_all(signed: Sequence[tuple[Order, SignedOrder | VenueError]], *, now: 
 
     Switch, venues, unknown writes, limits and the accounts' write budgets are read in it, under the
     locks of switch and accounts, in this order. The claim itself is a conditional update whose count
-    must be right.
+    must be right. The number of queries does not grow with the orders.
     """
     if not signed:
         return Claims()
@@ -54,29 +54,31 @@ def claim_all(signed: Sequence[tuple[Order, SignedOrder | VenueError]], *, now: 
     ours: list[tuple[Order, SignedOrder]] = []
     waiting = 0
     with transaction.atomic():
+        # The trade before all else, as everybody locks who takes more than one.
+        _is_executing(orders[0].trade)
         blocked = _blocked(orders)
         accounts = {
             account.pk: account
             for account in VenueAccount.objects.select_for_update()
             .filter(pk__in={order.account_id for order in orders})
+            .only("kind", "mode", "is_enabled", "live_enabled", "budget_whole_at")
             .order_by("pk")
         }
         budgets = _Budgets(accounts)
-        planned = set(
+        unknown = Order.objects.filter(account=OuterRef("account"), status=Status.UNKNOWN)
+        # Each with whether its account has an unknown write.
+        planned: dict[int, bool] = dict(
             Order.objects.select_for_update(of=("self",))
             .filter(pk__in=[order.pk for order in orders], status=Status.PLANNED)
             .order_by("pk")
-            .values_list("pk", flat=True)
-        )
-        unsure = set(
-            Order.objects.filter(account_id__in=accounts, status=Status.UNKNOWN).values_list("account_id", flat=True)
+            .values_list("pk", Exists(unknown))
         )
         states = closed_states()
         desk = desk_of(orders, accounts=accounts, now=now)
         for order, payload in signed:
             if order.pk not in planned:
                 continue
-            if order.account_id in unsure:
+            if planned[order.pk]:
                 # Nothing new goes to an account before the fate of its last write is known.
                 waiting += 1
                 continue
@@ -111,22 +113,24 @@ def store_accepted(answers: Sequence[Answer], *, now: datetime) -> list[Answer]:
 
     Those are every other kind of answer, and orders that a look-up was quicker to judge.
     """
-    accepted = {order.pk: (order, result) for order, result in answers if result.placement is Placement.ACCEPTED}
-    if len(accepted) < 2:
+    accepted = {
+        order.pk: (order, result)
+        for order, result in answers
+        if result.placement is Placement.ACCEPTED and result.sighting is None
+    }
+    if not accepted:
         return list(answers)
+    reason = "Accepted by the venue."
     with transaction.atomic():
-        sending = list(
-            Order.objects.select_for_update(of=("self",))
-            .filter(pk__in=accepted, status=Status.SUBMITTING, venue_order_id="")
-            .order_by("pk")
-            .values_list("pk", flat=True)
-        )
-        reason = "Accepted by the venue."
-        Order.objects.filter(pk__in=sending, status=Status.SUBMITTING).update(
+        stored = Order.objects.filter(pk__in=accepted, status=Status.SUBMITTING, venue_order_id="").update(
             status=Status.OPEN,
             reason=reason,
-            venue_order_id=_each({pk: accepted[pk][1].venue_order_id for pk in sending}),
+            venue_order_id=_each({pk: result.venue_order_id for pk, (_, result) in accepted.items()}),
         )
+        if stored != len(accepted):
+            # A look-up was quicker with one of them: none is stored here.
+            transaction.set_rollback(True)
+            return list(answers)
         OrderEvent.objects.bulk_create(
             OrderEvent(
                 order_id=pk,
@@ -134,17 +138,16 @@ def store_accepted(answers: Sequence[Answer], *, now: datetime) -> list[Answer]:
                 old_status=Status.SUBMITTING,
                 new_status=Status.OPEN,
                 reason=reason,
-                evidence={"placement": Placement.ACCEPTED.value, **accepted[pk][1].evidence},
+                evidence={"placement": Placement.ACCEPTED.value, **result.evidence},
             )
-            for pk in sending
+            for pk, (_, result) in accepted.items()
         )
-    for pk in sending:
-        order, result = accepted[pk]
+    for order, result in accepted.values():
         order.status, order.reason, order.venue_order_id = Status.OPEN, reason, result.venue_order_id
-    for order in {accepted[pk][0].account_id: accepted[pk][0] for pk in sending}.values():
-        remember_accepted(order=order, now=now)
-    stored = {pk for pk in sending if accepted[pk][1].sighting is None}
-    return [(order, result) for order, result in answers if order.pk not in stored]
+    if closed_states():
+        for order in {order.account_id: order for order, _ in accepted.values()}.values():
+            remember_accepted(order=order, now=now)
+    return [(order, result) for order, result in answers if order.pk not in accepted]
 
 
 def heed(answers: Sequence[Answer], *, now: datetime) -> None:
@@ -182,9 +185,12 @@ class _Budgets:
             self._spent.add(account.pk)
 
     def save(self) -> None:
-        for account_id in sorted(self._spent):
-            account = self._accounts[account_id]
-            VenueAccount.objects.filter(pk=account_id).update(budget_whole_at=account.budget_whole_at)
+        VenueAccount.objects.bulk_update([self._accounts[pk] for pk in sorted(self._spent)], ["budget_whole_at"])
+
+
+def _is_executing(trade: Trade) -> None:
+    if trade.status == Trade.Status.CONFIRMED:
+        Trade.objects.filter(pk=trade.pk, status=Trade.Status.CONFIRMED).update(status=Trade.Status.EXECUTING)
 
 
 def _blocked(orders: Sequence[Order]) -> dict[str, str]:

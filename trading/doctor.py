@@ -158,7 +158,9 @@ def _key_trouble(account: VenueAccount, error: VenueError) -> Finding:
 
 def _clock(offset: timedelta | None) -> Finding:
     if offset is None:
-        return Finding("clock", Health.WARN, "The venue told no time, so the clocks could not be compared.")
+        return Finding(
+            "clock", Health.WARN, "The venue told no time, so the clocks could not be compared. Check again."
+        )
     seconds = abs(offset.total_seconds())
     way = "behind" if offset > timedelta(0) else "ahead of"
     says = f"This server's clock is {seconds:.0f} seconds {way} the venue's."
@@ -224,7 +226,7 @@ def _scopes(rights: KeyRights) -> Iterator[Finding]:
             "subaccount",
             Health.WARN,
             f"This key is held to subaccount {rights.subaccount}, where Kalshi does not tell the cash of each shard. "
-            "An order may be refused for cash on another shard.",
+            "An order may be refused for cash on another shard: connect a key of the whole account if you can.",
         )
 
 
@@ -248,7 +250,9 @@ def _shards(cash: Decimal, shards: dict[int, Decimal] | None) -> Finding:
     if cash <= ZERO:
         return Finding("balance", Health.WARN, "There is no free cash. Deposit some at Kalshi before you trade.")
     if not shards:
-        return Finding("balance", Health.WARN, f"{dollars(cash)} is free; Kalshi did not tell on which shard.")
+        return Finding(
+            "balance", Health.WARN, f"{dollars(cash)} is free; Kalshi did not tell on which shard. Check again."
+        )
     listed = "; ".join(f"shard {shard}: {dollars(free)}" for shard, free in sorted(shards.items()))
     empty = [str(shard) for shard, free in sorted(shards.items()) if free <= ZERO]
     if empty:

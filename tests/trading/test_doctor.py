@@ -226,6 +226,43 @@ def test_reads_that_fail_are_said_to_be_untold(accounts: dict[str, VenueAccount]
         assert "canary" not in repr(diagnosis)
 
 
+# The words by which a finding says what to do.
+REMEDIES = (
+    "Make a key", "Make one", "connect again", "Connect again", "Check again", "Look at it", "set the clock",
+    "Set the clock", "Sign in at Kalshi", "Deposit some", "transfer cash there", "Trade there later", "Keep no more",
+    "selling works", "Approve trading", "connect a key of",
+)  # fmt: skip
+
+
+def test_whatever_is_not_in_order_says_what_to_do(accounts: dict[str, VenueAccount], now: datetime) -> None:
+    broken = {
+        "kalshi": [
+            scripted(
+                key_rights=KeyRights(frozenset(scopes), subaccount=1, region_until=now + timedelta(days=days)),
+                cash_by_shard={0: D(cash), 2: D(0)}, trading_by_shard={0: False}, cash=D(cash),
+            )
+            for scopes, days, cash in (({"read"}, -1, 0), ({"read", "write"}, 3, 5))
+        ],
+        "polymarket": [
+            scripted(is_close_only=True, allowances={}, cash=D(0), clock_offset=timedelta(seconds=seconds))
+            for seconds in (8, 40, -40)
+        ] + [scripted(allowances={"0x" + "1" * 40: D(0)}, clock_offset=None)],
+    }  # fmt: skip
+    seen = set()
+    for kind, clients in broken.items():
+        for client in clients:
+            for finding in examine(accounts[kind], now, open_client=client).findings:
+                if finding.status != "ok":
+                    seen.add((kind, finding.check))
+                    assert any(words in finding.says for words in REMEDIES), finding
+    assert seen == {
+        ("kalshi", "scopes"), ("kalshi", "region"), ("kalshi", "exchange"), ("kalshi", "balance"),
+        ("kalshi", "subaccount"),
+        ("polymarket", "scopes"), ("polymarket", "clock"), ("polymarket", "region"), ("polymarket", "balance"),
+        ("polymarket", "allowance"),
+    }  # fmt: skip
+
+
 def test_the_task_examines_connected_accounts_only(accounts: dict[str, VenueAccount]) -> None:
     account = accounts["kalshi"]
     examine_task(account.pk)

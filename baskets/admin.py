@@ -12,7 +12,17 @@ from django.utils.safestring import SafeString
 
 from baskets import suggestions
 from baskets.effects import effect_of
-from baskets.models import Basket, Composition, Constituent, Override, PriceHistory, Suggestion
+from baskets.method import RuleError, method_of
+from baskets.models import (
+    Basket,
+    Composition,
+    Constituent,
+    MarketResult,
+    OfficialFixing,
+    Override,
+    PriceHistory,
+    Suggestion,
+)
 from baskets.rebuild import BuildReport, rebuild_baskets
 from itomarkets.lib import clock
 from itomarkets.lib.admin import ReadOnly
@@ -28,13 +38,58 @@ def say_report(request: HttpRequest, report: BuildReport) -> None:
         messages.add_message(request, level, f"{line.slug}: {line.legs} legs; {line.reason}")
 
 
+class RulesForm(forms.ModelForm):
+    """How a basket is weighed and kept; the method says what a rule may be."""
+
+    class Meta:
+        model = Basket
+        fields = ["mode", "allocation", "rules"]
+        help_texts = {
+            "rules": 'Only what differs from the method, as texts: {"leg_cap": "0.15", "roll_policy": "redistribute"}. '
+            "The next composition is made by it and keeps it."
+        }
+
+    def clean_rules(self) -> dict[str, Any]:
+        rules = self.cleaned_data["rules"] or {}
+        if not isinstance(rules, dict):
+            raise forms.ValidationError('Expected rules by name, like {"scheme": "equal"}.')
+        try:
+            method_of(rules)
+        except RuleError as error:
+            raise forms.ValidationError(str(error)) from error
+        return {name: str(value) for name, value in rules.items()}
+
+
 @admin.register(Basket)
 class BasketAdmin(ReadOnly, admin.ModelAdmin):
+    form = RulesForm
+    fields = ["name", "slug", "description", "kind", "visibility", "theme", "owner", "is_active", "created_at",
+              "ended_at", "ended_level", "mode", "allocation", "rules"]  # fmt: skip
+    readonly_fields = fields[:-3]
     list_display = ["name", "kind", "visibility", "owner", "mode", "is_active", "created_at"]
     list_filter = ["kind", "visibility", "is_active"]
     list_select_related = ["owner"]
     search_fields = ["name", "slug"]
     actions = ["rebuild"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let a superuser, or who was given it, set a system basket's rules; a person's basket is that person's."""
+        may = request.user.has_perm("baskets.change_basket")
+        return may and (obj is None or obj.kind == Basket.Kind.SYSTEM)
+
+    def save_model(self, request: HttpRequest, obj: Basket, form: Any, change: bool) -> None:
+        names = ("mode", "allocation", "rules")
+        before = Basket.objects.values(*names).get(pk=obj.pk)
+        obj.save(update_fields=names)
+        record(
+            action="basket.rules",
+            subject=f"basket:{obj.slug}",
+            actor=request.user,
+            before=before,
+            after={name: getattr(obj, name) for name in names},
+            request_id=getattr(request, "request_id", ""),
+            at=clock.now(),
+        )
 
     def has_rebuild_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("baskets.rebuild_basket")
@@ -67,6 +122,22 @@ class PriceHistoryAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["basket", "interval", "at", "value", "gauge_sum", "quality", "source"]
     list_filter = ["interval", "source", "basket__kind"]
     list_select_related = ["basket"]
+
+
+@admin.register(OfficialFixing)
+class OfficialFixingAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ["basket", "day", "value", "gauge_sum", "minutes", "stale_weight", "made_at"]
+    list_filter = ["basket__kind"]
+    list_select_related = ["basket"]
+    search_fields = ["basket__name"]
+
+
+@admin.register(MarketResult)
+class MarketResultAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ["market", "version", "payout", "seen_at"]
+    list_filter = ["version"]
+    list_select_related = ["market"]
+    search_fields = ["market__title", "market__native_id"]
 
 
 class NotesForm(ActionForm):

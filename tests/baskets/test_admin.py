@@ -14,7 +14,7 @@ from baskets.rebuild import build_system_baskets, rebuild_baskets
 from baskets.snapshots import record_prices
 from baskets.suggestions import submit
 from itomarkets.records.models import AuditEntry
-from tests.baskets.helpers import make_labelled, make_quoted, make_theme, no_refresh
+from tests.baskets.helpers import make_basket, make_labelled, make_quoted, make_theme, no_refresh
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
@@ -179,3 +179,52 @@ def test_the_rebuild_action_reports_each_basket_and_refuses_custom_ones(desk, sy
     assert "Monetary-policy: 6 legs; nothing to do" in page.content.decode()
     custom = Basket.objects.create(slug="mine", name="Mine", kind="custom", owner=make_user(), created_at=now)
     assert "none was chosen" in act(desk, "basket", "rebuild", custom).content.decode()
+
+
+def test_staff_set_a_system_basket_s_rules_and_the_next_composition_is_made_by_them(system, now):
+    chief = make_user(is_staff=True, is_superuser=True)
+    client = Client()
+    client.force_login(chief)
+    url = reverse("admin:baskets_basket_change", args=[system.pk])
+    given = {"mode": "share", "allocation": "units", "rules": '{"scheme": "equal", "leg_cap": "0.5"}'}
+    assert client.post(url, given).status_code == 302
+    system.refresh_from_db()
+    assert (system.mode, system.rules, system.name) == (
+        "share",
+        {"scheme": "equal", "leg_cap": "0.5"},
+        system.theme.name,
+    )
+    entry = AuditEntry.objects.get(action="basket.rules")
+    assert (entry.before["rules"], entry.after["mode"], entry.actor) == ({}, "share", chief)
+    rebuild_baskets([system], now=now, refresh=no_refresh, because="30 days since the last change")
+    newest = system.compositions.order_by("-version").first()
+    assert (newest.version, newest.inputs["rules"]["scheme"]) == (2, "equal")
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ('{"scheme": "fame"}', "expected one of equal, liquidity, confidence, volume"),
+        ('{"lag_cap": "0.1"}', "is unknown"),
+        ('["equal"]', "Expected rules by name"),
+    ],
+)
+def test_rules_that_the_method_does_not_know_are_refused_with_a_sentence(system, rules, words):
+    client = Client()
+    client.force_login(make_user(is_staff=True, is_superuser=True))
+    url = reverse("admin:baskets_basket_change", args=[system.pk])
+    answer = client.post(url, {"mode": "dollar", "allocation": "units", "rules": rules})
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    system.refresh_from_db()
+    assert system.rules == {}
+
+
+def test_a_reviewer_and_a_person_s_basket_keep_rules_out_of_the_admin(desk, system):
+    url = reverse("admin:baskets_basket_change", args=[system.pk])
+    assert desk.post(url, {"mode": "share", "allocation": "units", "rules": "{}"}).status_code == 403
+    own = make_basket()
+    chief = Client()
+    chief.force_login(make_user(is_staff=True, is_superuser=True))
+    url = reverse("admin:baskets_basket_change", args=[own.pk])
+    assert chief.post(url, {"mode": "share", "allocation": "units", "rules": "{}"}).status_code == 403

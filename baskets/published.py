@@ -34,6 +34,11 @@ class ExampleStep:
     level: Decimal
     divisor: Decimal
 
+    @property
+    def points(self) -> Decimal:
+        """The gauge as the charts show it, 0 to 100."""
+        return self.gauge * 100
+
 
 @dataclass(frozen=True, slots=True)
 class ModeLine:

@@ -34,6 +34,7 @@ def test_the_example_is_the_worked_example_to_six_places():
 def test_the_page_prints_the_example_and_the_rules_in_force():
     text = page()
     for words in (
+        "54.85",
         "64.516129",
         "176.043643",
         "177.929825",

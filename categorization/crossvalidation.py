@@ -69,12 +69,14 @@ def _row_template(row: Labelled) -> str:
     return template_of(reading.title, series=series, name=reading.subtitle)
 
 
-def cross_validate(labelled: Sequence[Labelled], *, folds: int = FOLDS) -> CrossValidation:
-    """Split by template, train without each fold, and decide the fold.
+def cross_validate(
+    labelled: Sequence[Labelled], *, folds: int = FOLDS, own: Sequence[Example] | None = None
+) -> CrossValidation:
+    """Split by template, train on `own` examples (all of ours) without each fold, and decide the fold.
 
     A labelled market's words count as well as its series: no example of its wording is in its training set.
     """
-    examples = read_examples()
+    examples = read_examples() if own is None else own
     place_of = [fold_of(_row_template(row), folds) for row in labelled]
     words_in = [template_of(row.reading.title, name=row.reading.subtitle) for row in labelled]
     example_words = [template_of(example.title) for example in examples]

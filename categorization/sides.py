@@ -109,6 +109,8 @@ def level(factor: str, line: str, reading: Reading) -> Verdict:
     kind = grammar.strike_kind(reading)
     if grammar.is_range(line) or kind == "between":
         return 0, "A range is neither."
+    if factor == "single-stocks" and grammar.is_lower_place(line):
+        return 0, "A lower place is neither."
     value = grammar.compares(line)
     why = "above" if value > 0 else "below"
     # "The highest temperature" is what is measured; only a comparison says which way.

@@ -23,30 +23,40 @@ def load_taxonomy() -> TaxonomyReport:
     entries = taxonomy()
     written = 0
     with transaction.atomic():
-        for position, theme in enumerate(entries.themes, start=1):
-            values = {"name": theme.name, "about": theme.about, "up": theme.up, "position": position}
-            written += _upsert(Theme.objects.filter(slug=theme.slug), slug=theme.slug, **values)
+        themes = {
+            theme.slug: {"name": theme.name, "about": theme.about, "up": theme.up, "position": position}
+            for position, theme in enumerate(entries.themes, start=1)
+        }
+        written += _upsert(Theme, themes)
         ids = dict(Theme.objects.values_list("slug", "id"))
-        for position, factor in enumerate(entries.factors, start=1):
-            values = {
+        factors = {
+            factor.slug: {
                 "theme_id": ids[factor.theme],
                 "name": factor.name,
                 "up": factor.up,
                 "sign": factor.sign,
                 "position": position,
             }
-            written += _upsert(RiskFactor.objects.filter(slug=factor.slug), slug=factor.slug, **values)
+            for position, factor in enumerate(entries.factors, start=1)
+        }
+        written += _upsert(RiskFactor, factors)
     return TaxonomyReport(themes=len(entries.themes), factors=len(entries.factors), written=written)
 
 
-def _upsert(rows: models.QuerySet[Any], *, slug: str, **values: Any) -> int:
-    row = rows.values(*values).first()
-    if row is None:
-        rows.model._default_manager.create(slug=slug, **values)
-        return 1
-    if row == values:
-        return 0
-    return rows.update(**values)
+def _upsert(model: type[models.Model], entries: dict[str, dict[str, Any]]) -> int:
+    """Write the entries that differ from what stands; one query tells that nothing does."""
+    names = list(next(iter(entries.values())))
+    standing = {row.pop("slug"): row for row in model._default_manager.values("slug", *names)}
+    written = 0
+    for slug, values in entries.items():
+        if slug not in standing:
+            model._default_manager.create(slug=slug, **values)
+        elif standing[slug] != values:
+            model._default_manager.filter(slug=slug).update(**values)
+        else:
+            continue
+        written += 1
+    return written
 
 
 __all__ = ["TaxonomyError", "TaxonomyReport", "load_taxonomy", "parse_taxonomy"]

@@ -8,18 +8,29 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.people import person_of
 from baskets import suggestions
-from baskets.draft_session import Draft, apply_step, clear_draft, load_draft, posted_draft, store_draft
+from baskets.compositions import current_composition
+from baskets.draft_session import (
+    Draft,
+    apply_step,
+    clear_draft,
+    copied_draft,
+    load_draft,
+    posted_draft,
+    store_draft,
+)
 from baskets.drafts import LegDraft, preview
 from baskets.editing import EditRefused, create_custom_basket
+from baskets.effects import Effect, effect_of
 from baskets.forms import CLOSING, VOLUMES, MarketFilters, SuggestionForm
 from baskets.models import Basket, Suggestion
+from baskets.reading import visible_to
 from baskets.views import market_prices
 from categorization.models import Theme
 from itomarkets.lib import clock
@@ -71,12 +82,13 @@ def builder_preview(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def builder_save(request: HttpRequest) -> HttpResponse:
-    """Save the draft as a private basket, or send it to the reviewers."""
+    """Save the draft as a private basket, show what it would do as a suggestion, or send it to the reviewers."""
     draft = posted_draft(request.POST, load_draft(request.session))
     store_draft(request.session, draft)
     now = clock.now()
     legs = _legs(draft)
-    if request.POST.get("intent") != "suggest":
+    intent = request.POST.get("intent")
+    if intent not in ("suggest", "weigh"):
         try:
             basket = create_custom_basket(
                 user=person_of(request), name=draft.name, description=draft.description, legs=legs, now=now
@@ -88,6 +100,10 @@ def builder_save(request: HttpRequest) -> HttpResponse:
         return redirect("basket-detail", slug=basket.slug)
     wish = SuggestionForm.of(request.POST)
     target = Basket.objects.filter(pk=wish.basket, kind=Basket.Kind.SYSTEM).first() if wish.basket else None
+    if intent == "weigh":
+        return render(
+            request, "baskets/builder.html", _page(request, draft, suggest=wish, **_effect(wish, target, legs, now))
+        )
     try:
         suggestions.submit(
             user=person_of(request),
@@ -107,8 +123,35 @@ def builder_save(request: HttpRequest) -> HttpResponse:
     return redirect("suggestion-list")
 
 
+@login_required
+@require_POST
+def basket_clone(request: HttpRequest, slug: str) -> HttpResponse:
+    """Put what a basket holds into the draft, to be changed and saved as one's own; decided legs stay behind."""
+    basket = get_object_or_404(visible_to(request.user), slug=slug)
+    newest = current_composition(basket)
+    rows = newest.constituents.select_related("market").order_by("pk") if newest else ()
+    legs = [(row.market_id, row.side, row.weight) for row in rows if not row.market.is_resolved]
+    store_draft(request.session, copied_draft(name=basket.name, description=basket.description, legs=legs))
+    messages.success(request, f"“{basket.name}” is copied into the builder. The original stays as it is.")
+    return HttpResponseRedirect(f"{reverse('builder')}#draft")
+
+
+def _effect(wish: SuggestionForm, target: Basket | None, legs: list[LegDraft], now: datetime) -> dict[str, Any]:
+    """Reckon what a wish would do, or say what is missing for that."""
+    if not legs:
+        return {"errors": ["There is no leg yet; find a question on the left and add its YES or NO."]}
+    if wish.type != Suggestion.Type.NEW and target is None:
+        return {"errors": ["Choose the system basket that should change."]}
+    return {"effect": effect_of(type=wish.type, basket=target, legs=legs, now=now)}
+
+
 def _page(
-    request: HttpRequest, draft: Draft, *, errors: list[str] | None = None, suggest: SuggestionForm | None = None
+    request: HttpRequest,
+    draft: Draft,
+    *,
+    errors: list[str] | None = None,
+    suggest: SuggestionForm | None = None,
+    effect: Effect | None = None,
 ) -> dict[str, Any]:
     now = clock.now()
     filters = MarketFilters.of(request.GET)
@@ -116,6 +159,7 @@ def _page(
         **_results(filters, now),
         **_draft(request, draft, now, errors=errors),
         "suggest": suggest or SuggestionForm(),
+        "effect": effect,
         "suggestion_types": Suggestion.Type.choices,
         "targets": Basket.objects.filter(kind=Basket.Kind.SYSTEM, is_active=True).order_by("name"),
         "filters": filters,

@@ -1,6 +1,6 @@
 """The basket that a person is building: kept in the session, changed by one step at a time."""
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -92,6 +92,15 @@ def posted_draft(posted: Any, before: Draft) -> Draft:
             DraftLine(line.market_id, side if side in Side.values else line.side, weight, f"lock_{text}" in posted)
         )
     return _balanced(Draft(name, description, tuple(lines)), fixed=changed)
+
+
+def copied_draft(*, name: str, description: str, legs: Iterable[tuple[int, str, Decimal]]) -> Draft:
+    """Make a draft of what a basket holds: market, side and weight of each leg, the weights balanced to the whole."""
+    lines = tuple(
+        DraftLine(market_id, side, max(int((weight * WHOLE).to_integral_value()), 1))
+        for market_id, side, weight in list(legs)[:MOST_LEGS]
+    )
+    return _balanced(Draft(f"Copy of {name}"[:NAME_LENGTH], description[:TEXT_LENGTH], lines))
 
 
 def add_leg(draft: Draft, *, market_id: int, side: str) -> Draft:

@@ -64,6 +64,7 @@ def _basket_page(request: HttpRequest, basket: Basket, ticket: Ticket, now: date
         "old_seconds": settings.TRADE_LIMITS["quote_age_seconds"],
         "compositions": detail.compositions,
         "corrections": detail.corrections,
+        "overrides": detail.overrides,
         "official": detail.official,
         "official_level": detail.official_level,
         "spans": SPANS,

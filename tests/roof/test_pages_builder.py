@@ -12,7 +12,7 @@ from baskets.balance import WHOLE, balance, even
 from baskets.draft_session import MOST_LEGS, Draft, DraftLine, add_leg, apply_step, load_draft, posted_draft
 from baskets.models import Basket, Suggestion
 from markets.models import Market
-from tests.factories import make_market, make_quote
+from tests.factories import make_market, make_quote, make_user
 from tests.roof.test_pages import make_basket, sign_in
 
 WEIGHTS = st.dictionaries(st.integers(1, 60), st.integers(0, 1500), min_size=1, max_size=50)
@@ -127,6 +127,43 @@ def test_a_market_that_is_not_ours_does_not_get_in(client: Client, markets: list
     sign_in(client)
     client.post("/builder/preview", {"op": "add:999999:yes"})
     assert load_draft(client.session).lines == ()
+
+
+def test_a_wish_shows_what_it_would_do_before_it_is_sent(client: Client, now: datetime, markets: list[Market]) -> None:
+    sign_in(client)
+    target = make_basket(now)
+    wish = {"intent": "weigh", "type": "add", "basket": target.pk, "reason": "It fits."}
+    assert "There is no leg yet" in client.post("/builder/save", wish).content.decode()
+    client.post("/builder/preview", {"op": f"add:{markets[0].pk}:no"})
+    page = client.post("/builder/save", wish).content.decode()
+    assert "What it would do now" in page
+    assert "comes in at" in page
+    assert "of the basket would be turned over." in page
+    assert "It fits." in page
+    assert "Choose the system basket" in client.post("/builder/save", {**wish, "basket": ""}).content.decode()
+    page = client.post("/builder/save", {**wish, "type": "new", "basket": ""}).content.decode()
+    assert "comes in at 100.0%" in page
+    assert not Suggestion.objects.exists()
+    assert len(load_draft(client.session).lines) == 1
+
+
+@pytest.mark.django_db
+def test_a_basket_is_cloned_into_the_draft_without_its_decided_legs(client: Client, now: datetime) -> None:
+    sign_in(client)
+    source = make_basket(now, legs=3)
+    legs = list(source.compositions.get().constituents.order_by("pk"))
+    Market.objects.filter(pk=legs[0].market_id).update(status="resolved", payout="1", resolved_at=now)
+    assert "Copy into the builder" in client.get(f"/baskets/{source.slug}").content.decode()
+    answer = client.post(f"/baskets/{source.slug}/clone")
+    assert answer["Location"] == "/builder#draft"
+    draft = load_draft(client.session)
+    assert [(line.market_id, line.side) for line in draft.lines] == [(leg.market_id, leg.side) for leg in legs[1:]]
+    assert sum(line.weight for line in draft.lines) == WHOLE
+    assert draft.name == "Copy of Rates"
+    private = make_basket(now, owner=make_user())
+    assert client.post(f"/baskets/{private.slug}/clone").status_code == 404
+    assert client.get(f"/baskets/{source.slug}/clone").status_code == 405
+    assert Client().post(f"/baskets/{source.slug}/clone")["Location"].startswith("/login")
 
 
 def test_a_suggestion_is_sent_and_withdrawn(client: Client, now: datetime, markets: list[Market]) -> None:

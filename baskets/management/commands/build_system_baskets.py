@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 from baskets.rebuild import build_system_baskets
 from categorization.models import Theme
 from itomarkets.lib import clock
+from markets.models import Market
 
 
 class Command(BaseCommand):
@@ -20,3 +21,5 @@ class Command(BaseCommand):
             f"{report.baskets_added} baskets added, {report.compositions_added} compositions written, "
             f"{report.unchanged} unchanged; the importance of {report.importance_written} labels changed."
         )
+        if not Market.objects.exists():
+            self.stdout.write("There is no market to hold yet: run sync_markets and categorize_markets, then this.")

@@ -63,9 +63,20 @@ class RulesForm(forms.ModelForm):
 @admin.register(Basket)
 class BasketAdmin(ReadOnly, admin.ModelAdmin):
     form = RulesForm
-    fields = ["name", "slug", "description", "kind", "visibility", "theme", "owner", "is_active", "created_at",
-              "ended_at", "ended_level", "mode", "allocation", "rules"]  # fmt: skip
-    readonly_fields = fields[:-3]
+    readonly_fields = [
+        "name",
+        "slug",
+        "description",
+        "kind",
+        "visibility",
+        "theme",
+        "owner",
+        "is_active",
+        "created_at",
+        "ended_at",
+        "ended_level",
+    ]
+    fields = [*readonly_fields, "mode", "allocation", "rules"]
     list_display = ["name", "kind", "visibility", "owner", "mode", "is_active", "created_at"]
     list_filter = ["kind", "visibility", "is_active"]
     list_select_related = ["owner"]

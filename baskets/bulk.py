@@ -15,6 +15,7 @@ POSTGRES_TYPES = {
     "integer unsigned": "integer",
     "timestamp with time zone": "timestamptz",
     "date": "date",
+    "boolean": "boolean",
     "jsonb": "jsonb",
 }
 

@@ -119,9 +119,13 @@ def halt(now: datetime) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("policy", ["best_effort"])
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    # A promise of all or nothing ends with the probe, before the others come to the switch.
+    [("best_effort", "halted"), ("all_or_unwind", "an order before this one was not filled whole")],
+)
 def test_f32_a_stop_in_the_middle_of_a_run_lets_nothing_new_reach_a_venue(
-    wide: Exchange, now: datetime, policy: str, settings: Any
+    wide: Exchange, now: datetime, policy: str, said: str, settings: Any
 ) -> None:
     """I10: once the flip is stored no create arrives, not even a way back; what rests is still canceled."""
     settings.UNWIND_LIMITS = {"loss_dollars": Decimal(25), "loss_share": Decimal("0.5")}
@@ -149,7 +153,14 @@ def test_f32_a_stop_in_the_middle_of_a_run_lets_nothing_new_reach_a_venue(
     assert statuses[1:] == [Order.Status.DENIED] * 4
     assert statuses[0] == Order.Status.CANCELED
     assert wide.requests("DELETE", f"{KALSHI_CREATE}/{trade.orders.get(leg_no=1).venue_order_id}")
-    assert all("halted" in order.reason for order in trade.orders.filter(status=Order.Status.DENIED))
+    denied = trade.orders.filter(action="buy", status=Order.Status.DENIED)
+    assert all(said in order.reason for order in denied), [order.reason for order in denied]
+    # The way back that one of them promised is refused by the same switch, and its owner is told.
+    back = list(trade.orders.filter(action="sell"))
+    assert len(back) == (policy == "all_or_unwind")
+    assert all(order.status == Order.Status.DENIED and "halted" in order.reason for order in back)
+    trade.refresh_from_db()
+    assert trade.status == (Trade.Status.NEEDS_ATTENTION if back else Trade.Status.PARTIAL)
     assert AuditEntry.objects.filter(action="trading.switch").count() == 1
     assert look(now).differences == []
     assert_invariants(wide.world, f"user-{user.pk}")

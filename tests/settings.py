@@ -9,6 +9,8 @@ os.environ.setdefault("SECRET_KEY", "tests-only-" + "x" * 50)
 os.environ.setdefault("CREDENTIAL_KEYS", "tests:" + base64.b64encode(os.urandom(32)).decode())
 os.environ.setdefault("INSECURE_HTTP", "1")
 os.environ.setdefault("ITO_VAR", tempfile.mkdtemp(prefix="itomarkets-tests-"))
+# A folder without certificates: nothing here speaks TLS, and every client that is made would read all of them.
+os.environ.setdefault("SSL_CERT_DIR", os.environ["ITO_VAR"])
 
 from itomarkets.settings import *  # noqa: F403
 

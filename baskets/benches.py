@@ -161,7 +161,7 @@ def recording(bench: Bench) -> Iterable[Row]:
             "CREATE TABLE bare_history (basket_id bigint, composition_id bigint, at timestamp, value bigint, "
             "gauge bigint, PRIMARY KEY (basket_id, at))"
         )
-    points = []
+    points: list[tuple[float, float]] = []
     for count in sizes(bench):
         fill(count)
         Mark.objects.all().delete()
@@ -170,7 +170,7 @@ def recording(bench: Bench) -> Iterable[Row]:
             cursor.execute("DELETE FROM bare_history")
         recorder = Recorder(count)
         timing = bench.alternate(recorder.work, recorder.bare)
-        points.append((float(count), timing.seconds))
+        points.append((count, timing.seconds))
         grows = slope(points) if len(points) > 1 else 1.0
         yield bench.row(
             seconds=timing.seconds,

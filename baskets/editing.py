@@ -10,13 +10,15 @@ from django.db.models import ProtectedError
 from django.utils.text import slugify
 from kombu.exceptions import OperationalError
 
+from baskets.backfill_runs import BackfillRefused, abandon, ask_for_backfill
 from baskets.compositions import CompositionRefused, TargetLeg, create_composition
 from baskets.demand import demand_held, refresh_markets
 from baskets.drafts import LegDraft
 from baskets.method import CUSTOM_MAX_LEGS
 from baskets.models import Basket, PriceHistory
 from baskets.rebuild import Refresh
-from baskets.tasks import backfill_basket
+from baskets.tasks import run_backfill
+from itomarkets.lib import clock
 from itomarkets.lib.rounding import quantize, shares_of_one
 from itomarkets.lib.venues import Side
 from itomarkets.records.audit import record
@@ -187,11 +189,20 @@ def delete_custom_basket(*, user: Any, basket: Basket, now: datetime) -> None:
 
 
 def nudge_backfill(basket_id: int) -> None:
-    """Ask a worker to fill in a basket's past; a broker that is away leaves it to the command of the same name."""
+    """Ask a worker to fill in a basket's past; its page shows how far that is, or that no worker could be told."""
+    basket, now = Basket.objects.select_related("owner").get(pk=basket_id), clock.now()
     try:
-        backfill_basket.delay(basket_id, BACKFILL_DAYS)
-    except OperationalError as error:
+        run, is_new = ask_for_backfill(user=basket.owner, basket=basket, days=BACKFILL_DAYS, now=now)
+    except BackfillRefused as error:
+        log.warning("the backfill of basket %s was refused: %s", basket_id, error)
+        return
+    if not is_new:
+        return
+    try:
+        run_backfill.delay(str(run.pk))
+    except (OperationalError, OSError) as error:
         log.warning("the backfill of basket %s could not be queued: %s", basket_id, error)
+        abandon(run=run, now=now)
 
 
 def _new_row(**fields: Any) -> Basket:

@@ -4,9 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from baskets.backfill import BackfillReport, backfill_history
 from baskets.backfill_runs import carry_out
-from baskets.models import Basket
 from baskets.official import fix_official
 from baskets.replay import replay_sample
 from baskets.snapshots import SnapshotReport, record_prices
@@ -37,14 +35,6 @@ def fix_official_task(run_id: int | None = None) -> None:
 @shared_task(name="baskets.replay_sample")
 def replay_sample_task(run_id: int | None = None) -> None:
     run_job("replay_sample", lambda: replay_sample(now=clock.now()), run_id=run_id)
-
-
-@shared_task(name="baskets.backfill_basket")
-def backfill_basket(basket_id: int, days: int) -> None:
-    def job() -> BackfillReport:
-        return backfill_history(baskets=Basket.objects.filter(pk=basket_id), days=days, now=clock.now())
-
-    run_job(f"backfill_basket:{basket_id}", job, lease_seconds=BACKFILL_LEASE_SECONDS)
 
 
 @shared_task(name="baskets.run_backfill")

@@ -65,6 +65,7 @@ def _basket_page(request: HttpRequest, basket: Basket, ticket: Ticket, now: date
         "compositions": detail.compositions,
         "corrections": detail.corrections,
         "overrides": detail.overrides,
+        "backfill": basket.backfill_runs.order_by("-created_at").first(),
         "official": detail.official,
         "official_level": detail.official_level,
         "spans": SPANS,

@@ -9,9 +9,9 @@ from django.core.management import CommandError, call_command
 from baskets import backfill as backfill_module
 from baskets import tasks
 from baskets.backfill import backfill_history
-from baskets.models import Basket, PriceHistory
+from baskets.backfill_runs import ask_for_backfill
+from baskets.models import BackfillRun, Basket, PriceHistory
 from baskets.snapshots import record_prices
-from itomarkets.records.models import JobRun
 from markets.models import PricePoint
 from tests.baskets.helpers import compose, d, day_price, make_basket, make_held_basket, make_quoted, settle
 from tests.factories import make_quote
@@ -187,11 +187,16 @@ def test_the_task_may_run_twice(pair, now, monkeypatch):
     basket, a, b = pair
     day_price(a, day(1), "0.60")
     day_price(b, day(1), "0.40")
-    monkeypatch.setattr(tasks, "backfill_history", lambda **kwargs: backfill_history(**kwargs, fetch=lambda **_: None))
-    tasks.backfill_basket(basket.pk, 30)
-    tasks.backfill_basket(basket.pk, 30)
-    written = [run.report["written"] for run in JobRun.objects.order_by("pk")]
-    assert written == [1, 0]
+    monkeypatch.setitem(tasks.carry_out.__kwdefaults__, "fetch", lambda **_: None)
+    for _ in range(2):
+        asked, _ = ask_for_backfill(user=basket.owner, basket=basket, days=30, now=now)
+        tasks.run_backfill(str(asked.pk))
+        # A message that comes twice finds the run taken.
+        tasks.run_backfill(str(asked.pk))
+    assert list(BackfillRun.objects.order_by("created_at", "alive_at").values_list("written", "status")) == [
+        (1, "done"),
+        (0, "done"),
+    ]
 
 
 @pytest.mark.parametrize(

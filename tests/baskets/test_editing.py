@@ -4,12 +4,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.test import Client
 from kombu.exceptions import OperationalError
 
 from baskets import editing
 from baskets.drafts import LegDraft, preview
 from baskets.editing import EditRefused, create_custom_basket, delete_custom_basket
-from baskets.models import Basket, Composition, PriceHistory
+from baskets.models import BackfillRun, Basket, Composition, PriceHistory
 from baskets.snapshots import record_prices
 from baskets.valuation import value_basket
 from itomarkets.records.models import AuditEntry
@@ -110,17 +111,28 @@ def test_the_past_is_filled_in_afterwards_and_a_missing_broker_is_no_obstacle(
     now, monkeypatch, django_capture_on_commit_callbacks
 ):
     asked = []
-    monkeypatch.setattr(editing.backfill_basket, "delay", lambda *args: asked.append(args))
+    monkeypatch.setattr(editing.run_backfill, "delay", lambda *args: asked.append(args))
     with django_capture_on_commit_callbacks(execute=True):
         basket = make(make_user(), [leg(make_quoted(now, "0.40", "0.42"))], now)
-    assert asked == [(basket.pk, 365)]
+    run = BackfillRun.objects.get(basket=basket)
+    assert asked == [(str(run.pk),)]
+    assert (run.days, run.status, run.user) == (365, "queued", basket.owner)
+    editing.nudge_backfill(basket.pk)
+    assert len(asked) == 1, "one run at a time fills a basket's past"
 
     def away(*args):
         raise OperationalError("no broker")
 
-    monkeypatch.setattr(editing.backfill_basket, "delay", away)
+    monkeypatch.setattr(editing.run_backfill, "delay", away)
+    user = make_user()
     with django_capture_on_commit_callbacks(execute=True):
-        assert make(make_user(), [leg(make_quoted(now, "0.40", "0.42"))], now).pk
+        later = make(user, [leg(make_quoted(now, "0.40", "0.42"))], now)
+    assert BackfillRun.objects.get(basket=later).status == "failed"
+    client = Client()
+    client.force_login(user)
+    assert "No worker could be told" in client.get(f"/baskets/{later.slug}").content.decode()
+    BackfillRun.objects.filter(basket=later).update(status="done", written=320, gaps=45)
+    assert "320 days filled in, 45 gaps" in client.get(f"/baskets/{later.slug}").content.decode()
 
 
 def test_an_owner_deletes_an_untraded_basket_with_its_history(now):

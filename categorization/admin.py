@@ -1,5 +1,6 @@
 """The reviewers' desk: themes and factors to read, classifications to confirm or correct, key by key."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -101,9 +102,7 @@ class ClassificationAdmin(admin.ModelAdmin):
 
     form = CorrectionForm
     change_list_template = "admin/categorization/change_list.html"
-    list_display = [
-        "question", "venue", "factor", "direction", "confidence", "runner_up", "is_disputed", "status", "importance",
-    ]  # fmt: skip
+    list_display = ["question", "label", "second", "confidence", "is_disputed", "status", "importance"]
     list_filter = ["status", "is_disputed", "factor__theme", ConfidenceFilter, "market__venue"]
     list_select_related = ["market", "market__event", "factor", "runner_up"]
     list_per_page = 50
@@ -134,7 +133,7 @@ class ClassificationAdmin(admin.ModelAdmin):
         return rows.defer("trail") if match and match.url_name and match.url_name.endswith("_changelist") else rows
 
     def get_urls(self) -> list[URLPattern]:
-        own = [
+        own: list[tuple[str, Callable[..., HttpResponse], str]] = [
             ("desk/", require_safe(self.desk_page), "desk"),
             ("desk/cases/", require_safe(self.desk_cases), "cases"),
             ("desk/undo/", require_POST(self.desk_undo), "undo"),
@@ -150,9 +149,13 @@ class ClassificationAdmin(admin.ModelAdmin):
     def question(self, row: Classification) -> str:
         return clean(row.market.question)[:160]
 
-    @admin.display(description="Venue")
-    def venue(self, row: Classification) -> str:
-        return row.market.get_venue_display()
+    @admin.display(description="Factor", ordering="factor")
+    def label(self, row: Classification) -> str:
+        return f"{row.factor.slug} {row.direction:+d}" if row.factor else "none"
+
+    @admin.display(description="Runner-up", ordering="runner_up")
+    def second(self, row: Classification) -> str:
+        return row.runner_up.slug if row.runner_up else ""
 
     @admin.display(description="What the venue says")
     def market_text(self, row: Classification) -> SafeString:

@@ -65,7 +65,7 @@ def cases(*, status: str, theme: str = "", without: Collection[int] = ()) -> lis
         .annotate(n=Count("pk"))
         .values_list("market__event", "n")
     )
-    return [case_of(row, siblings=members.get(row.market.event_id, 1) - 1) for row in found]
+    return [case_of(row, siblings=members.get(row.market.event_id or 0, 1) - 1) for row in found]
 
 
 def case_of(row: Classification, *, siblings: int) -> Case:

@@ -109,8 +109,8 @@ def decide_event(
 
     What a reviewer decided before stays, save for the market itself, which gets the direction that is given.
     """
-    event_id = classification.market.event_id
-    siblings = Classification.objects.filter(market__event_id=event_id).exclude(pk=classification.pk)
+    event = classification.market.event
+    siblings = Classification.objects.none() if event is None else Classification.objects.filter(market__event=event)
     made: list[Review] = []
     left = 0
     with transaction.atomic():
@@ -118,7 +118,7 @@ def decide_event(
             classification=classification, reviewer=reviewer, factor=factor, direction=direction, now=now, note=note
         )
         made += [first] if first else []
-        for row in siblings.order_by("id") if event_id else ():
+        for row in siblings.exclude(pk=classification.pk).order_by("id"):
             # A sibling that stands under this factor already was read under it; its direction holds.
             keeps = factor is not None and row.factor_id == factor.pk
             value = row.direction if keeps else direction_under(row, factor)

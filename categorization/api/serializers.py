@@ -73,7 +73,7 @@ class StageShape(Shape):
     name = serializers.CharField()
     saw = serializers.CharField(allow_blank=True)
     says = serializers.CharField(allow_blank=True)
-    label = serializers.CharField(allow_null=True)
+    factor = serializers.CharField(allow_null=True)
     confidence = serializers.CharField(allow_null=True)
     runner_up = serializers.CharField(allow_null=True)
     skipped = serializers.BooleanField()
@@ -170,7 +170,7 @@ def _show_card(card: StageCard) -> dict[str, Any]:
         "name": card.name,
         "saw": card.saw,
         "says": card.says,
-        "label": card.label or None,
+        "factor": card.label or None,
         "confidence": None if card.confidence is None else f"{card.confidence:.4f}",
         "runner_up": card.runner_up or None,
         "skipped": card.skipped,

@@ -161,14 +161,20 @@ def test_what_is_held_is_kept_quoted_and_nothing_else(theme, now):
     assert set(QuoteDemand.objects.values_list("market_id", flat=True)) == {m.pk for m in markets}
 
 
-def test_importance_puts_held_labels_before_others_and_busy_before_quiet(theme, now):
+def test_importance_puts_doubt_before_certainty_held_before_others_and_busy_before_quiet(theme, now):
     fill(theme, now, 5)
     quiet = make_labelled(theme.factors.first(), now, label_status="waiting", volume=Decimal(10))
     busy = make_labelled(theme.factors.first(), now, label_status="waiting", volume=Decimal(10**9))
+    doubted = make_labelled(theme.factors.first(), now, label_status="waiting", volume=Decimal(10))
+    Classification.objects.filter(market=doubted).update(confidence=0.3)
     build(now)
     importance = dict(Classification.objects.values_list("market_id", "importance"))
-    assert importance[quiet.pk] < importance[busy.pk] <= 0.5
-    assert min(importance[pk] for pk in held(Basket.objects.get())) > 0.5
+    legs = held(Basket.objects.get())
+    assert 0 < importance[quiet.pk] < importance[busy.pk] < importance[doubted.pk] <= 1
+    volume = Market.objects.get(pk=min(legs)).volume
+    like_a_leg = make_labelled(theme.factors.first(), now, label_status="waiting", volume=volume)
+    assert build(now).importance_written == 1
+    assert Classification.objects.get(market=like_a_leg).importance < min(importance[pk] for pk in legs)
 
 
 def test_an_exclusion_takes_a_market_out_and_survives_rebuilds(theme, now):

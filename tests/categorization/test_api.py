@@ -115,7 +115,7 @@ def test_a_reading_is_told_stage_by_stage(api: APIClient, factor: RiskFactor, no
     assert (body["direction"], body["confidence"], body["model_version"]) == (1, "0.9000", "a" * 12)
     assert len(body["stages"]) == 10
     assert (body["is_disputed"], len(body["would_change"])) == (False, 1)
-    card = {"saw": "", "says": "Plain text.", "label": None, "confidence": None, "runner_up": None, "skipped": False}
+    card = {"saw": "", "says": "Plain text.", "factor": None, "confidence": None, "runner_up": None, "skipped": False}
     assert {"name": "normalize", **card} in body["stages"]
     unread = make_market()
     answer = api.get(f"{URL}/kalshi:{unread.native_id}/classification")

@@ -16,7 +16,8 @@ from itomarkets.simulation.machine import VirtualMachine
 
 KALSHI_ORDERS = "/trade-api/v2/portfolio/events/orders"
 POLYMARKET_ORDER = "/clob/order"
-CREATES = (KALSHI_ORDERS, f"{KALSHI_ORDERS}/batched", POLYMARKET_ORDER, f"{POLYMARKET_ORDER}s")
+BATCHES = (f"{KALSHI_ORDERS}/batched", f"{POLYMARKET_ORDER}s")
+CREATES = (KALSHI_ORDERS, POLYMARKET_ORDER, *BATCHES)
 FASTEST_SECONDS, SLOWEST_SECONDS = 0.005, 0.08
 
 
@@ -43,6 +44,10 @@ class Arrival:
     @property
     def is_create(self) -> bool:
         return self.method == "POST" and self.path in CREATES
+
+    @property
+    def is_batch(self) -> bool:
+        return self.method == "POST" and self.path in BATCHES
 
     @property
     def is_cancel(self) -> bool:

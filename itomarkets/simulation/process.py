@@ -47,6 +47,8 @@ class Process:
         self._doom: Doom | None = None
         self._is_dead = False
         self._struck = struck
+        # Since somebody last looked.
+        self.has_written = True
 
     @contextmanager
     def doomed(self, doom: Doom | None) -> Iterator[None]:
@@ -113,6 +115,7 @@ class Process:
             raise Killed
         if word.startswith(WRITES):
             self._pass("at_write")
+            self.has_written = True
         return execute(sql, params, many, context)
 
     def _commit_by(self, commit: Callable[[], None]) -> Callable[[], None]:

@@ -11,14 +11,14 @@ from baskets.models import Basket
 from itomarkets.lib import clock
 from itomarkets.lib.venues import VenueError
 from itomarkets.sandbox.engine import Refused
-from itomarkets.sandbox.model import KALSHI, SandboxMarket, uniform_ticks
+from itomarkets.sandbox.model import KALSHI, NET, POLYMARKET, YES, SandboxMarket, uniform_ticks
 from itomarkets.simulation.process import Doom
 from itomarkets.simulation.stage import Stage
-from itomarkets.simulation.world import BY_HAND, ledger_of, mirror
+from itomarkets.simulation.world import BY_HAND, ledger_of, mirror, posted_by_hand
 from trading import tasks
 from trading.deciding import CHOICES, ChoiceRefused, choose
 from trading.execution import run_trade
-from trading.models import Order, Position, TicketQuote, Trade, TradingSwitch
+from trading.models import Position, TicketQuote, Trade, TradingSwitch
 from trading.placing import TradeRefused, confirm_trade
 from trading.quoting import QuoteRefused, quote_basket
 from trading.switch import set_switch
@@ -50,7 +50,7 @@ class Program:
             (0.4, self.close_market),
             (0.5, self.resolve_market),
             (0.8, self.flip_switch),
-            (0.6, self.order_by_hand),
+            (0.8, self.order_by_hand),
             (0.4, self.revoke_key),
             (0.3, self.step_clock),
             (0.5, self.refuse_connections),
@@ -245,22 +245,26 @@ class Program:
 
     def order_by_hand(self) -> str:
         """Place an order at the exchange's own site, on a market of its own."""
-        person = self.chance.choice(self.stage.people)
-        # What was never traded here is not compared either.
-        if not Order.objects.filter(account__user=person, account__kind=KALSHI).exists():
-            return "nobody trades by hand"
-        market = self.stage.feed.market(KALSHI, BY_HAND[0])
+        chance, world = self.chance, self.stage.world
+        person = chance.choice(self.stage.people)
+        venue, key = chance.choice(list(zip((KALSHI, POLYMARKET), BY_HAND, strict=True)))
+        market, holder = self.stage.feed.market(venue, key), ledger_of(world, person)
         assert market is not None
-        price = Decimal(self.stage.feed.mids[market.key] + self.chance.choice([-300, 300])) / 10_000
+        # At Polymarket it rests: what was spent there and what was redeemed there cannot be told apart in its cash.
+        away = chance.choice([-300, 300]) if venue == KALSHI else -300
+        price = Decimal(self.stage.feed.mids[market.key] + away) / 10_000
+        size = Decimal(chance.randint(5, 12))
+        if away < 0 and chance.random() < 0.4:
+            free = world.balance(holder, venue)[market.exchange_index]
+            size = max(size, Decimal(int(free / price * Decimal("0.97"))))
+            self.stage.strike("F19 cash taken by an order elsewhere")
+        token, meta = (NET, {}) if venue == KALSHI else (YES, posted_by_hand(price, size))
         try:
-            placed = self.stage.world.place(
-                ledger_of(self.stage.world, person), market, side="buy", price=price,
-                size=Decimal(self.chance.randint(1, 9)), tif="gtc",
-            )  # fmt: skip
+            placed = world.place(holder, market, side="buy", price=price, size=size, tif="gtc", token=token, meta=meta)
         except Refused as error:
             return f"an order by hand was refused: {error}"
         self.stage.strike("F31 an order from elsewhere")
-        return f"person {person.pk} placed {placed.order.size} by hand, {placed.filled} filled"
+        return f"person {person.pk} placed {placed.order.size} at {venue} by hand, {placed.filled} filled"
 
     def refuse_connections(self) -> str:
         venue = self.chance.choice(["kalshi", "polymarket"])

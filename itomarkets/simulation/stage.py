@@ -6,8 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from importlib import import_module
 from typing import Any
 
+import coincurve
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import OperationalError, connection
@@ -38,7 +40,7 @@ from trading.venues import polymarket
 from trading.venues.venue_time import forget_times
 
 # Imported before a seed begins: what an import draws of the machine's chance would be missing the next time.
-LOADED_BEFORE = (polymarket,)
+LOADED_BEFORE = (coincurve, polymarket)
 URL = "http://127.0.0.1:8010"
 KEYS = ["s1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="]
 REVOKED = {
@@ -74,6 +76,7 @@ class Stage:
         self._clouds = self.chance_of("clouds")
         budget = chance.choice([(10, 10), (4, 4), (2, 3)])
         self.budgets = {"kalshi": budget, "polymarket": (40, 40)}
+        self.sent_singly = chance.choice([1, 4])
         self.judges = Judges(self.world, self.budgets, depth=0)
         self.people: list[User] = []
         self.baskets: list[Basket] = []
@@ -81,6 +84,7 @@ class Stage:
         self.faults: Counter[str] = Counter()
         self.lines = 0
         self._checked: dict[int, list[Any]] = {}
+        self._there_before: dict[tuple[int, str], list[Any]] = {}
         self._say = say
 
     def chance_of(self, what: str) -> random.Random:
@@ -101,10 +105,13 @@ class Stage:
         urls = sandbox_urls(URL)
         changed: dict[str, Any] = {
             "VENUES": "sandbox", "SANDBOX_URL": URL, **urls, "CREDENTIAL_KEYS": KEYS, "SEND_THREADS": 1,
+            "ORDERS_SENT_SINGLY": self.sent_singly,
             # A client that outlives its seed would remember.
             "CLIENT_KEPT_SECONDS": 0,
             "KALSHI_KEY_ID": "", "KALSHI_PRIVATE_KEY": "", "WRITE_BUDGETS": {**settings.WRITE_BUDGETS, **self.budgets},
         }  # fmt: skip
+        # What is first loaded within a seed would draw of its chance there, and nowhere else.
+        import_module(settings.ROOT_URLCONF)
         delay = tasks.run_trade.delay
         with override_settings(**changed), running_on(self.machine, seed=self.seed, answer=self.network.answer):
             tasks.run_trade.delay = self._send_message
@@ -142,7 +149,9 @@ class Stage:
     def observed(self, arrival: Arrival) -> None:
         """See what became of a request, before its sender does."""
         if arrival.fault:
-            self.strike(kind_of(arrival.fault))
+            self.strike(kind_of(arrival))
+            if arrival.is_create and self.judges.sells_again(arrival):
+                self.strike(f"F20 {arrival.fault} of a way back")
         self.say(
             f"  {arrival.method} {arrival.path}{'?' if arrival.query else ''}{arrival.query} {arrival.body[:600]} "
             f"-> {arrival.status or 'no answer'} {arrival.fault}".rstrip()
@@ -182,14 +191,21 @@ class Stage:
     def check(self, *, at_rest: bool) -> None:
         """Check every invariant on every account; raises Breach.
 
-        Where no row that they read has changed since the last time, what held then holds now.
+        Where nothing was written since the last time, or no row of an account has changed, what held holds now.
         """
+        there = {
+            (person.pk, venue): self._there(ledger_of(self.world, person), venue)
+            for person in self.people for venue in VENUES
+        }  # fmt: skip
+        if not at_rest and not self.process.has_written and there == self._there_before:
+            return
+        self.process.has_written, self._there_before = False, there
         rows = self._rows()
         with self._judging():
             for person in self.people:
                 holder = ledger_of(self.world, person)
                 for account in VenueAccount.objects.filter(user=person).order_by("pk"):
-                    now = [rows[account.pk], self._there(holder, account.kind)]
+                    now = [rows[account.pk], there.get((person.pk, account.kind))]
                     if at_rest or now != self._checked.get(account.pk):
                         invariants.check_account(account, self.world, holder, at_rest=at_rest)
                         self._checked[account.pk] = now

@@ -156,6 +156,10 @@ class Judges:
         # Polymarket's SDK and our own client read side by side.
         return [f"reads of {arrival.venue} by {arrival.agent}"]
 
+    def sells_again(self, arrival: Arrival) -> bool:
+        """Tell whether a request asks for a way back: it sells what its own trade has bought."""
+        return any(create.order.action != create.order.trade.action for create in self._creates(arrival))
+
     def _creates(self, arrival: Arrival) -> Iterator[Create]:
         if not arrival.is_create:
             return

@@ -5,13 +5,16 @@ crashes, which `process` plays.
 """
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from itomarkets.sandbox.faults import Fault
-from itomarkets.simulation.network import KALSHI_ORDERS, POLYMARKET_ORDER
+from itomarkets.simulation.network import KALSHI_ORDERS, POLYMARKET_ORDER, Arrival
 
 MOST_LOST, MOST_REPLAYED = 0.30, 0.50
 CALLS_PLANNED = 6
+# F33 is the simulation itself.
+NUMBERS = tuple(f"F{number:02d}" for number in range(1, 33))
 # Each fault of the sandbox, and the number that the specification gives it.
 KINDS: dict[str, str] = {
     "drop_before_reply": "F02",
@@ -33,6 +36,7 @@ KINDS: dict[str, str] = {
     "other_price": "F15",
     "reversed_rows": "F16",
     "missing_row": "F29",
+    "unsettled": "F19",
     "empty_listing": "F16",
     "rests": "F17",
     "overfill": "F18",
@@ -57,11 +61,21 @@ LOSSES = (
     "zombie", "429", "429_seconds", "429_date", "401_expired",
 )  # fmt: skip
 OF_KALSHI = ("overfill", "rests", "trading_paused")
-OF_POLYMARKET = ("425", "503_disabled", "503_cancel_only", "503_post_only", "fails_on_chain", "confirms_late")
+OF_POLYMARKET = (
+    "unsettled",
+    "425",
+    "503_disabled",
+    "503_cancel_only",
+    "503_post_only",
+    "fails_on_chain",
+    "confirms_late",
+)
 UNREAD = (
     "drop_before_reply", "500_before_accept", "503", "truncated", "html", "429", "429_seconds", "429_date",
     "401_expired",
 )  # fmt: skip
+# The answer to a batch may also be in another order, or lack an order.
+OF_BATCHES = (*(fault for fault in LOSSES if fault not in ("no_order", "zombie")), "reversed_rows", "missing_row")
 REPLAYS = ("duplicate_rows", "reversed_rows", "empty_listing", "repeating_cursor", "truncated")
 CANCELS = ("drop_before_accept", "drop_before_reply", "500_after_accept", "404", "429")
 SECONDS: dict[str, tuple[float, float]] = {
@@ -86,9 +100,9 @@ class Endpoint:
 
 ENDPOINTS = (
     Endpoint("POST", KALSHI_ORDERS, (*LOSSES, *OF_KALSHI)),
-    Endpoint("POST", f"{KALSHI_ORDERS}/batched", tuple(f for f in LOSSES if f not in ("no_order", "zombie"))),
+    Endpoint("POST", f"{KALSHI_ORDERS}/batched", OF_BATCHES),
     Endpoint("POST", POLYMARKET_ORDER, (*LOSSES, *OF_POLYMARKET)),
-    Endpoint("POST", f"{POLYMARKET_ORDER}s", tuple(f for f in LOSSES if f not in ("no_order", "zombie"))),
+    Endpoint("POST", f"{POLYMARKET_ORDER}s", OF_BATCHES),
     Endpoint("DELETE", f"{KALSHI_ORDERS}/*", CANCELS),
     Endpoint("DELETE", POLYMARKET_ORDER, (*CANCELS, "not_canceled", "503_disabled")),
     Endpoint("GET", "/trade-api/v2/portfolio/orders*", (*REPLAYS, *UNREAD), is_replay=True),
@@ -133,6 +147,16 @@ class Weather:
         return lines
 
 
-def kind_of(fault: str) -> str:
-    """Name a fault of the sandbox with its number."""
-    return f"{KINDS[fault]} {fault}"
+def kind_of(arrival: Arrival) -> str:
+    """Name a fault that the sandbox played with its number: what it struck counts, where that has one of its own."""
+    if arrival.is_batch:
+        return f"F29 {arrival.fault} of a batch"
+    if arrival.is_cancel and KINDS[arrival.fault] != "F26":
+        return f"F27 {arrival.fault} of a cancel"
+    return f"{KINDS[arrival.fault]} {arrival.fault}"
+
+
+def never_drawn(struck: Iterable[str]) -> list[str]:
+    """Return the numbers of the specification's faults that none of these kinds belongs to."""
+    seen = {kind.partition(" ")[0] for kind in struck}
+    return [number for number in NUMBERS if number not in seen]

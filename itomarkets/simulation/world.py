@@ -198,3 +198,15 @@ def ledger_of(world: World, person: User) -> str:
     holder = world.accounts.by_name(f"user-{person.pk}")
     assert holder is not None, f"person {person.pk} has no account at the sandbox"
     return holder.id
+
+
+def posted_by_hand(price: Decimal, size: Decimal) -> dict[str, Any]:
+    """Return what Polymarket keeps of a purchase that was placed at its own site."""
+    wire = {
+        "side": "BUY",
+        "maker": f"0x{7:040x}",
+        "makerAmount": f"{price * size * 1_000_000:.0f}",
+        "takerAmount": f"{size * 1_000_000:.0f}",
+        "expiration": "0",
+    }
+    return {"owner": "its site", "type": "GTC", "side": "BUY", "wire": wire}

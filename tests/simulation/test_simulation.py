@@ -1,16 +1,27 @@
 """F33: the seeded simulation plays the same twice, holds every invariant, and sees each defect that is planted."""
 
+import base64
 import itertools
+import json
+import os
+import secrets
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
 
 from itomarkets.lib import clock
 from itomarkets.simulation import run
 from itomarkets.simulation.machine import NOON
+from itomarkets.simulation.network import Arrival
+from itomarkets.simulation.weather import kind_of, never_drawn
 from trading import execution, sending
 from trading.models import Order
 from trading.venues.base import Placement, SubmitResult, VenueFill
@@ -29,12 +40,59 @@ def first_breach(seeds: range) -> run.Report:
     return run.run_seeds(seeds, say=lambda line: None, told=lambda one: None, until_breach=True)
 
 
-@pytest.mark.deep
 def test_a_seed_played_twice_says_the_same_line_by_line() -> None:
-    first, second = play(4), play(4)
+    first, second = play(9), play(9)
     assert first[1] == second[1]
     assert first[0] == second[0]
+    assert first[0].breach == ""
     assert len(first[1]) > 30
+
+
+@pytest.mark.deep
+def test_other_processes_say_the_same_and_two_of_them_add_up_to_one(tmp_path: Path) -> None:
+    alone, again = (simulate(tmp_path, "--seed", "3", "--seeds", "2", "-v", "2") for _ in range(2))
+    assert alone.stderr == again.stderr
+    assert alone.stderr.count("the faults stop") == 2
+    both = simulate(tmp_path, "--seed", "3", "--seeds", "2", "--jobs", "2")
+    found, of_both = (json.loads(each.stdout) for each in (alone, both))
+    assert list(found)[:5] == ["seeds", "faults", "breaches", "unknowns_resolved", "failing_seed"]
+    assert found | {"seconds": 0} == of_both | {"seconds": 0}
+    assert (found["seeds"], found["breaches"], found["failing_seed"]) == (2, 0, None)
+
+
+def simulate(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command as `make simulate` does; it makes databases of its own."""
+    env = {name: value for name, value in os.environ.items() if name not in ("DEBUG", "DJANGO_SETTINGS_MODULE")} | {
+        "INSECURE_HTTP": "1", "REDIS_URL": "", "LOG_LEVEL": "CRITICAL", "ITO_VAR": str(folder),
+        "SECRET_KEY": secrets.token_urlsafe(60),
+        "CREDENTIAL_KEYS": f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "manage.py", "simulate_faults", "--json", *options],
+        cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, check=True, timeout=600,
+    )  # fmt: skip
+
+
+def test_no_database_is_emptied_that_no_simulation_made() -> None:
+    with pytest.raises(CommandError, match="no database of a simulation"):
+        call_command("simulate_faults", "--database", "itomarkets")
+
+
+def test_what_a_fault_strikes_names_it_and_what_was_never_drawn_is_listed() -> None:
+    def struck(method: str, path: str, fault: str) -> str:
+        return kind_of(Arrival(1, NOON, 0.0, method, path, "", "", fault=fault))
+
+    kinds = [
+        struck("POST", "/clob/order", "unsettled"),
+        struck("POST", "/clob/orders", "502_after_accept"),
+        struck("DELETE", "/clob/order", "drop_before_reply"),
+        struck("DELETE", "/clob/order", "not_canceled"),
+        struck("GET", "/clob/data/trades", "duplicate_rows"),
+    ]
+    assert [kind.partition(" ")[0] for kind in kinds] == ["F19", "F29", "F27", "F26", "F14"]
+    assert len(never_drawn(kinds)) == 32 - 5
+    assert "F01" in never_drawn(kinds)
+    assert "F29" not in never_drawn(kinds)
 
 
 @pytest.mark.deep

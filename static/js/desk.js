@@ -39,10 +39,9 @@ async function more() {
     const shown = open().map((one) => one.dataset.case).concat(pending());
     const answer = await fetch(`${desk.dataset.more}&without=${shown.join(",")}`);
     if (!answer.ok) throw new Error(`The desk answered ${answer.status}; reload the page.`);
-    const box = document.createElement("template");
-    box.innerHTML = await answer.text();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const known = new Set(all().filter((one) => !one.dataset.done || one.dataset.waits).map((one) => one.dataset.case));
-    const fresh = [...box.content.querySelectorAll(".case")].filter((one) => !known.has(one.dataset.case));
+    const fresh = [...page.querySelectorAll(".case")].filter((one) => !known.has(one.dataset.case));
     isOver = fresh.length === 0;
     const wasEmpty = open().length === 0;
     for (const one of fresh) {

@@ -14,6 +14,8 @@ from trading.venues.base import ListedHolding, ListedOrder, ListsOrders
 
 # Resting orders are listed whatever their age; fills as far back as this, or as the account is connected.
 FILLS_LISTED = timedelta(days=7)
+# A venue dates its fills by its own clock, which may be so far behind ours.
+CLOCKS_APART = timedelta(minutes=5)
 MOST_LISTED = 100
 PRICE_PLACES = 6
 # Held contracts come first, then what may still buy more; what has filled is a part of what is held.
@@ -25,7 +27,7 @@ def list_external(*, account: VenueAccount, client: ListsOrders, now: datetime) 
 
     Call it when none of our orders is on its way: one whose answer is still out would look like another's.
     """
-    since = max(account.created_at, now - FILLS_LISTED)
+    since = max(account.created_at - CLOCKS_APART, now - FILLS_LISTED)
     others = _others(account, client.listed_since(since))
     holdings = client.holdings()
     markets = _markets(account, {each.market_key for each in others} | {each.market_key for each in holdings})

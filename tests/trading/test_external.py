@@ -1,7 +1,7 @@
 """F31: what was placed at the venue's own site is listed, and never adopted."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from itomarkets.simulation.world import posted_by_hand
 from markets.models import Market
 from markets.sync import sync_markets
 from tests.trading.sandbox_world import TICKER, Exchange, point_settings_at, running_exchange
@@ -101,7 +102,16 @@ def test_what_is_held_from_elsewhere_is_listed_with_its_cost_and_counts_as_at_ri
     assert owner is not None
     assert market is not None
     token = {"kalshi": "net", "polymarket": "yes"}[kind]
-    exchange.world.place(owner.id, market, side="buy", price=D("0.41"), size=D(20), tif="ioc", token=token)
+    exchange.world.place(
+        owner.id,
+        market,
+        side="buy",
+        price=D("0.41"),
+        size=D(20),
+        tif="ioc",
+        token=token,
+        meta=posted_by_hand(D("0.41"), D(20)),
+    )
     for _ in range(2):
         connected = order_client(own, now=lambda: now)
         assert isinstance(connected, ListsOrders)
@@ -142,7 +152,16 @@ def test_a_resting_sale_placed_elsewhere_puts_no_more_at_risk_than_what_it_does_
     assert owner is not None
     assert market is not None
     token = {"kalshi": "net", "polymarket": "yes"}[kind]
-    exchange.world.place(owner.id, market, side="buy", price=D("0.41"), size=D(20), tif="ioc", token=token)
+    exchange.world.place(
+        owner.id,
+        market,
+        side="buy",
+        price=D("0.41"),
+        size=D(20),
+        tif="ioc",
+        token=token,
+        meta=posted_by_hand(D("0.41"), D(20)),
+    )
     for number, (_, count, _) in enumerate(rests):
         price = D("0.60") + number * D("0.10")
         wire = {"side": "SELL", "maker": "0x1", "makerAmount": str(count * 10**6), "expiration": "0"}
@@ -157,6 +176,27 @@ def test_a_resting_sale_placed_elsewhere_puts_no_more_at_risk_than_what_it_does_
     found = [row for row in own.external if row["status"] == "resting"]
     assert sorted((row["side"].lower(), D(row["count"]), D(row["closes"])) for row in found) == rests
     assert money_at_risk(user_id=user.pk, mode="sandbox").by_account[own.pk] == at_risk
+
+
+@pytest.mark.parametrize(("minutes", "listed"), [(4, True), (6, False)])
+def test_what_a_venue_dates_before_we_connected_is_listed_within_what_clocks_may_differ(
+    account: tuple[Exchange, VenueAccount], user: User, now: datetime, minutes: int, listed: bool
+) -> None:
+    exchange, kalshi = account
+    owner = exchange.world.accounts.by_name(f"user-{user.pk}")
+    market = exchange.feed.market("kalshi", TICKER)
+    assert owner is not None
+    assert market is not None
+    exchange.world.place(owner.id, market, side="buy", price=D("0.41"), size=D(5), tif="ioc")
+    kalshi.created_at = exchange.world.now() + timedelta(minutes=minutes)
+    kalshi.save(update_fields=["created_at"])
+    connected = order_client(kalshi, now=lambda: now)
+    assert isinstance(connected, ListsOrders)
+    compare_account(account=kalshi, client=connected, now=kalshi.created_at)
+    connected.close()
+    kalshi.refresh_from_db()
+    assert ("filled" in [row["status"] for row in kalshi.external]) is listed
+    assert "held" in [row["status"] for row in kalshi.external]
 
 
 def test_contracts_of_our_own_are_not_taken_for_anothers(exchange: Exchange, user: User, now: datetime) -> None:

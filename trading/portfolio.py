@@ -216,9 +216,11 @@ def portfolio_of(user: User, *, mode: str, now: datetime) -> Portfolio:
         .select_related("market", "market__event", "market__quote", "basket")
         .order_by("basket__name", "market_id", "side")
     )
-    pending = _pending(accounts)
+    # Only what settles on a chain is ever matched and not yet settled, or won and not yet redeemed.
+    on_chain = [account for account in accounts if account.kind == VenueAccount.Kind.POLYMARKET]
+    pending = _pending(on_chain) if on_chain else {}
     lines = [_line(row, now, pending) for row in rows if row.count]
-    claims = _claims(accounts)
+    claims = _claims(on_chain) if on_chain else ()
     sides = _bought_sides(accounts)
     baskets = []
     for basket in {row.basket_id: row.basket for row in rows}.values():

@@ -274,9 +274,9 @@ def test_a_run_whose_worker_died_is_taken_up_or_replaced(now):
 def test_a_new_version_of_a_basket_is_read_in_the_same_statements(now, django_assert_num_queries):
     basket = make_held_basket(now, legs=2)
     api = client()
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(11):
         api.get(f"{URL}/{basket.public_id}")
     legs = [(make_quoted(now, "0.49", "0.51"), "yes", "0.1") for _ in range(10)]
     compose(basket, now + timedelta(minutes=1), *legs)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(11):
         api.get(f"{URL}/{basket.public_id}")

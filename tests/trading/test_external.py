@@ -10,6 +10,8 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from itomarkets.sandbox.model import SandboxMarket
+from itomarkets.sandbox.store import Account
 from itomarkets.simulation.world import posted_by_hand
 from markets.models import Market
 from markets.sync import sync_markets
@@ -90,6 +92,19 @@ def test_of_a_polymarket_trade_only_the_wallets_own_part_is_listed(trader_side: 
     assert not any(order.is_open for order in listed)
 
 
+def buy_by_hand(exchange: Exchange, user: User, kind: str) -> tuple[Account, SandboxMarket, str]:
+    """Buy 20 YES at 0.41 at an exchange's own site; gives who did, where, and the token that is held now."""
+    owner = exchange.world.accounts.by_name(f"user-{user.pk}")
+    market = exchange.feed.market(kind, {"kalshi": TICKER, "polymarket": "11"}[kind])
+    assert owner is not None
+    assert market is not None
+    token = {"kalshi": "net", "polymarket": "yes"}[kind]
+    price, size = D("0.41"), D(20)
+    meta = posted_by_hand(price, size)
+    exchange.world.place(owner.id, market, side="buy", price=price, size=size, tif="ioc", token=token, meta=meta)
+    return owner, market, token
+
+
 @pytest.mark.parametrize("kind", ["kalshi", "polymarket"])
 def test_what_is_held_from_elsewhere_is_listed_with_its_cost_and_counts_as_at_risk(
     account: tuple[Exchange, VenueAccount], client: Client, user: User, now: datetime, kind: str
@@ -97,21 +112,7 @@ def test_what_is_held_from_elsewhere_is_listed_with_its_cost_and_counts_as_at_ri
     exchange, _ = account
     sync_markets(venue=None, full=True, now=now)
     own = VenueAccount.objects.get(kind=kind)
-    owner = exchange.world.accounts.by_name(f"user-{user.pk}")
-    market = exchange.feed.market(kind, {"kalshi": TICKER, "polymarket": "11"}[kind])
-    assert owner is not None
-    assert market is not None
-    token = {"kalshi": "net", "polymarket": "yes"}[kind]
-    exchange.world.place(
-        owner.id,
-        market,
-        side="buy",
-        price=D("0.41"),
-        size=D(20),
-        tif="ioc",
-        token=token,
-        meta=posted_by_hand(D("0.41"), D(20)),
-    )
+    _, market, _ = buy_by_hand(exchange, user, kind)
     for _ in range(2):
         connected = order_client(own, now=lambda: now)
         assert isinstance(connected, ListsOrders)
@@ -147,21 +148,7 @@ def test_a_resting_sale_placed_elsewhere_puts_no_more_at_risk_than_what_it_does_
     exchange, _ = account
     sync_markets(venue=None, full=True, now=now)
     own = VenueAccount.objects.get(kind=kind)
-    owner = exchange.world.accounts.by_name(f"user-{user.pk}")
-    market = exchange.feed.market(kind, {"kalshi": TICKER, "polymarket": "11"}[kind])
-    assert owner is not None
-    assert market is not None
-    token = {"kalshi": "net", "polymarket": "yes"}[kind]
-    exchange.world.place(
-        owner.id,
-        market,
-        side="buy",
-        price=D("0.41"),
-        size=D(20),
-        tif="ioc",
-        token=token,
-        meta=posted_by_hand(D("0.41"), D(20)),
-    )
+    owner, market, token = buy_by_hand(exchange, user, kind)
     for number, (_, count, _) in enumerate(rests):
         price = D("0.60") + number * D("0.10")
         wire = {"side": "SELL", "maker": "0x1", "makerAmount": str(count * 10**6), "expiration": "0"}

@@ -48,8 +48,8 @@ class BasketShape(Shape):
     price = PriceShape(allow_null=True)
 
 
-class LegShape(Shape):
-    """One leg held now; prices are of the held side."""
+class _Constituent(Shape):
+    """What a composition says of one leg."""
 
     market_id = serializers.CharField()
     venue = serializers.ChoiceField(choices=Venue.choices)
@@ -58,6 +58,11 @@ class LegShape(Shape):
     side = serializers.ChoiceField(choices=Side.choices)
     weight = DecimalText()
     units = DecimalText()
+
+
+class LegShape(_Constituent):
+    """One leg held now; prices are of the held side."""
+
     price = DecimalText(allow_null=True)
     bid = DecimalText(allow_null=True)
     ask = DecimalText(allow_null=True)
@@ -128,14 +133,7 @@ class HistoryShape(Shape):
     previous = serializers.CharField(allow_null=True)
 
 
-class HeldLegShape(Shape):
-    market_id = serializers.CharField()
-    venue = serializers.ChoiceField(choices=Venue.choices)
-    native_id = serializers.CharField()
-    question = serializers.CharField()
-    side = serializers.ChoiceField(choices=Side.choices)
-    weight = DecimalText()
-    units = DecimalText()
+class HeldLegShape(_Constituent):
     mark = DecimalText()
     mark_reason = serializers.CharField()
     why = serializers.CharField(allow_blank=True)

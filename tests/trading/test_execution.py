@@ -45,7 +45,7 @@ def run(trade: Trade, venue: FakeVenue, now: datetime) -> Any:
 
 
 def statuses(trade: Trade) -> list[str]:
-    return list(trade.orders.order_by("leg_no").values_list("status", flat=True))
+    return list(trade.orders.order_by("leg_no", "attempt_no").values_list("status", flat=True))
 
 
 def test_every_leg_is_sent_once_and_ends_filled_with_nothing_reserved(

@@ -75,7 +75,7 @@ def run(trade: Trade, venue: Callable[..., Any], books: Books, **values: Any) ->
 
 
 def statuses(trade: Trade) -> list[str]:
-    return list(trade.orders.order_by("leg_no").values_list("status", flat=True))
+    return list(trade.orders.order_by("leg_no", "attempt_no").values_list("status", flat=True))
 
 
 def state(trade: Trade) -> str:

@@ -39,6 +39,11 @@ if not SECRET_KEY:
         "SECRET_KEY is not set, but DATABASE_URL is. Put a long random value in the environment or in .env."
     )
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+# Keys of the audit trail's chain: the first signs, all verify. Older ones stay, or what they signed verifies no more.
+AUDIT_KEYS = env.list("AUDIT_KEYS", default=[])
+if any(len(key) < 32 for key in AUDIT_KEYS):
+    raise ImproperlyConfigured("A key of AUDIT_KEYS is shorter than 32 characters; expected random ones, by commas.")
+AUDIT_KEYS = AUDIT_KEYS or [SECRET_KEY, *SECRET_KEY_FALLBACKS]
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Plain http is for one machine only: `up` and the browser tests set it, production does not.
@@ -289,6 +294,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "record-prices": {"task": "baskets.record_prices", "schedule": crontab(minute="*")},
     "fix-official": {"task": "baskets.fix_official", "schedule": crontab(hour="0", minute="1,16,31")},
+    "note-audit-head": {"task": "itomarkets.note_audit_head", "schedule": crontab(hour="4", minute="10")},
     "replay-sample": {"task": "baskets.replay_sample", "schedule": crontab(hour="3", minute="20")},
     "reconcile-orders": {"task": "trading.reconcile", "schedule": timedelta(seconds=15)},
     "settle-positions": {"task": "trading.settle", "schedule": crontab(minute="*/5")},

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 
 from baskets.models import OfficialFixing, PriceHistory
 from baskets.official import fix_official
@@ -15,6 +14,7 @@ from itomarkets.records.models import JobRun
 from markets.models import Market
 from tests.baskets.helpers import compose, d, make_basket, make_quoted, settle
 from tests.factories import make_quote
+from tests.tampering import lift_hold
 
 pytestmark = pytest.mark.django_db
 MIDNIGHT = datetime(2026, 8, 2, tzinfo=UTC)
@@ -24,9 +24,7 @@ WEIGHTS = ("0.33333334", "0.33333333", "0.33333333")
 
 def let_history_be_touched() -> None:
     """Lift the database's hold on compositions, as one who means harm would."""
-    table = "baskets_composition"
-    with connection.cursor() as cursor:
-        cursor.execute(f"DROP TRIGGER {table}_final{f' ON {table}' if connection.vendor == 'postgresql' else ''}")
+    lift_hold("baskets_composition", "baskets_composition_final")
 
 
 @pytest.fixture(params=["dollar", "share", "risk"])

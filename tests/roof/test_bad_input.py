@@ -30,6 +30,7 @@ from markets.models import Market, Quote
 from markets.quotes import demand_quotes
 from markets.venues import clients
 from tests.baskets.helpers import make_held_basket
+from tests.tampering import let_audit_be_changed
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("itomarkets", "accounts", "markets", "categorization", "baskets", "trading")
@@ -114,6 +115,7 @@ BAD_OPTIONS = [
     (("reconcile", "--sometimes"), "unrecognized arguments"),
     (("rotate_credential_keys", "--sometimes"), "unrecognized arguments"),
     (("verify_audit", "--sometimes"), "unrecognized arguments"),
+    (("verify_audit", "--head", "7"), "expected a head as verify_audit prints it, SEQ:HASH; found '7'"),
     (("verify_ledger", "--sometimes"), "unrecognized arguments"),
     (("simulate_faults", "--seeds", "many"), "invalid int value: 'many'"),
     (("bench", "R0"), "Nothing measures R0"),
@@ -199,6 +201,7 @@ def test_where_there_is_nothing_to_do_a_command_says_so_twice(
 def test_a_changed_audit_entry_is_named(now: datetime) -> None:
     for number in (1, 2, 3):
         audit.record(action="test.done", subject=f"test:{number}", at=now)
+    let_audit_be_changed()
     AuditEntry.objects.filter(seq=2).update(subject="test:9")
     assert "broken at entry 2" in refuse("verify_audit")
     AuditEntry.objects.filter(seq=2).update(subject="test:2")

@@ -24,6 +24,7 @@ from itomarkets.records.models import AuditEntry
 from tests.accounts.test_api_keys import make_key
 from tests.baskets.helpers import make_labelled, make_quoted, make_theme, no_refresh
 from tests.factories import make_user
+from tests.tampering import let_audit_be_changed
 from tests.trading.test_connecting import kalshi_secrets, pem
 from tests.trading.test_credentials import key
 from tests.trading.venue import KEYS, Books, FakeVenue, sandbox_account, two_leg_basket
@@ -278,6 +279,7 @@ def test_verify_audit_names_the_first_broken_link(
         switch(world, reason=f"drill {number}", now=world.now + timedelta(seconds=number), request_id="r")
     call_command("verify_audit")
     assert "5 audit entries, unbroken" in capsys.readouterr().out
+    let_audit_be_changed()
     row = AuditEntry.objects.filter(seq=2)
     if change is None:
         row._raw_delete(row.db)

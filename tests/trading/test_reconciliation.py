@@ -8,6 +8,7 @@ from accounts.models import User
 from itomarkets.records import audit
 from itomarkets.records.models import AuditEntry
 from tests.factories import make_user
+from tests.tampering import let_audit_be_changed
 from tests.trading.test_execution import make_trade, run, statuses
 from tests.trading.venue import Books, FakeVenue, sandbox_account
 from trading import reconciliation
@@ -237,6 +238,7 @@ def test_the_switch_command_halts_lets_go_and_leaves_a_line(db: None, capsys: py
 def test_a_changed_audit_line_is_named(db: None) -> None:
     audit.record(action="a", subject="s")
     audit.record(action="b", subject="s")
+    let_audit_be_changed()
     AuditEntry.objects.filter(seq=1).update(action="z")
     with pytest.raises(CommandError, match="broken at entry 1"):
         call_command("verify_audit")

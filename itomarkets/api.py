@@ -12,6 +12,8 @@ from itomarkets.lib import clock
 from itomarkets.lib.api_views import ApiView
 from itomarkets.records.models import JobRun
 from itomarkets.views import job_rows
+from markets.models import QuoteStream
+from markets.streams.desk import stream_statuses
 
 Shape = serializers.Serializer[Any]
 
@@ -20,6 +22,21 @@ class VenueHealthShape(Shape):
     name = serializers.CharField()
     state = serializers.ChoiceField(choices=["live", "stale", "dead"])
     says = serializers.CharField()
+
+
+class QuotesShape(Shape):
+    """How a venue's order books come: told over a socket, asked for, or not at all; `is_running` is false while no
+    process does either, and the minute's polling is all there is."""
+
+    name = serializers.CharField()
+    state = serializers.ChoiceField(choices=QuoteStream.State.choices)
+    is_running = serializers.BooleanField()
+    reason = serializers.CharField(allow_blank=True)
+    since = serializers.DateTimeField(allow_null=True)
+    data_at = serializers.DateTimeField(allow_null=True)
+    data_age_seconds = serializers.IntegerField(allow_null=True)
+    markets = serializers.IntegerField()
+    connections = serializers.IntegerField()
 
 
 class JobShape(Shape):
@@ -38,6 +55,7 @@ class StatusShape(Shape):
     now = serializers.DateTimeField()
     status = serializers.ChoiceField(choices=["ok", "degraded"])
     venues = VenueHealthShape(many=True)
+    quotes = QuotesShape(many=True)
     jobs = JobShape(many=True)
 
 
@@ -57,6 +75,20 @@ class StatusView(ApiView):
                 "now": now,
                 "status": "degraded" if failing else "ok",
                 "venues": [{"name": venue.name, "state": venue.state, "says": venue.says} for venue in venues],
+                "quotes": [
+                    {
+                        "name": row.venue.label,
+                        "state": row.state,
+                        "is_running": row.is_running,
+                        "reason": row.reason,
+                        "since": row.since,
+                        "data_at": row.data_at,
+                        "data_age_seconds": row.data_age_seconds(now),
+                        "markets": row.markets,
+                        "connections": row.connections,
+                    }
+                    for row in stream_statuses(now)
+                ],
                 "jobs": [
                     {
                         "title": job.title,

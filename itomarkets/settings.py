@@ -310,6 +310,13 @@ KALSHI_URL = env.web_address("KALSHI_URL", default=VENUE_URLS["KALSHI_URL"])
 POLYMARKET_GAMMA_URL = env.web_address("POLYMARKET_GAMMA_URL", default=VENUE_URLS["POLYMARKET_GAMMA_URL"])
 POLYMARKET_CLOB_URL = env.web_address("POLYMARKET_CLOB_URL", default=VENUE_URLS["POLYMARKET_CLOB_URL"])
 POLYMARKET_DATA_URL = env.web_address("POLYMARKET_DATA_URL", default=VENUE_URLS["POLYMARKET_DATA_URL"])
+SOCKET_SCHEMES = ("ws", "wss")
+KALSHI_STREAM_URL = env.web_address(
+    "KALSHI_STREAM_URL", default=VENUE_URLS["KALSHI_STREAM_URL"], schemes=SOCKET_SCHEMES
+)
+POLYMARKET_STREAM_URL = env.web_address(
+    "POLYMARKET_STREAM_URL", default=VENUE_URLS["POLYMARKET_STREAM_URL"], schemes=SOCKET_SCHEMES
+)
 KALSHI_DEMO_URL = env.web_address("KALSHI_DEMO_URL", default="https://external-api.demo.kalshi.co/trade-api/v2")
 KALSHI_KEY_ID = env.str("KALSHI_KEY_ID", default="")
 KALSHI_PRIVATE_KEY = env.str("KALSHI_PRIVATE_KEY", default="", multiline=True)
@@ -377,5 +384,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
+    # Each of these tells of every request or frame.
+    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "websockets")},
 }

@@ -17,6 +17,7 @@ from itomarkets.context import venue_health
 from itomarkets.lib import clock
 from itomarkets.records.models import JobRun
 from markets.models import SyncRun
+from markets.streams.desk import stream_statuses
 
 # Each job of the schedule: its runs' name, what it is called for people, and how long it may be silent.
 JOBS = (
@@ -75,6 +76,7 @@ def status(request: HttpRequest) -> HttpResponse:
     rows = job_rows(now)
     context = {
         "venues": venue_health(now),
+        "quotes": stream_statuses(now),
         "jobs": rows,
         "syncs": list(SyncRun.objects.all()[:8]),
         "failing": any(row.late or row.failed for row in rows),

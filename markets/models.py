@@ -160,6 +160,10 @@ class Quote(models.Model):
         STALE = "stale", "Stale"
         DEAD = "dead", "Dead"
 
+    class Source(models.TextChoices):
+        POLLED = "polled", "Polled"
+        STREAMED = "streamed", "Streamed"
+
     market = models.OneToOneField(Market, on_delete=models.CASCADE, related_name="quote", primary_key=True)
     yes_bid = PriceField(null=True)
     yes_bid_size = SizeField(null=True)
@@ -174,6 +178,8 @@ class Quote(models.Model):
     # When the venue says the book stood like this, and when we received it.
     observed_at = models.DateTimeField()
     received_at = models.DateTimeField()
+    # By which of the venue's doors it came: asked for over HTTP, or told over a socket.
+    source = models.CharField(max_length=8, choices=Source, default=Source.POLLED, db_default=Source.POLLED)
 
     class Meta:
         # Query: quotes that are getting old, on the status strip.
@@ -189,6 +195,32 @@ class QuoteDemand(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["market", "source"], name="demand_once_a_source")]
+
+
+class QuoteStream(models.Model):
+    """How one venue's quotes come just now, as the process that streams them last said; no row where none runs."""
+
+    class State(models.TextChoices):
+        STREAMING = "streaming", "Streaming"
+        POLLING = "polling", "Polling"
+        DOWN = "down", "Down"
+
+    venue = models.CharField(max_length=12, choices=Venue, unique=True)
+    state = models.CharField(max_length=9, choices=State)
+    # Why it is not streaming, or what is polled although it streams.
+    reason = models.TextField(blank=True)
+    since = models.DateTimeField()
+    # When the venue last sent anything that is a price; pings do not count.
+    data_at = models.DateTimeField(null=True, blank=True)
+    # The process says all this anew every few seconds; an old row is that of a process that was killed.
+    told_at = models.DateTimeField()
+    markets = models.PositiveIntegerField(default=0)
+    connections = models.PositiveIntegerField(default=0)
+    # Books asked for anew since the process began: gaps, misfits, new tick sizes.
+    reasked = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.venue} {self.state}"
 
 
 class PricePoint(models.Model):

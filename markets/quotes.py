@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from itomarkets.lib.rounding import quantize
 from itomarkets.lib.venues import Venue, VenueError
@@ -37,7 +37,14 @@ COLUMNS = [
     "last_at",
     "observed_at",
     "received_at",
+    "source",
 ]
+# A stream confirms each of its books more often than this; polling need not ask for them.
+STREAMED_FOR = timedelta(seconds=60)
+# What was received so much later is newer, whatever two of a venue's interfaces stamp on the same book.
+SURELY_LATER = timedelta(seconds=10)
+# A row from so far ahead was written by a clock that has been put right since.
+SURELY_WRONG = timedelta(minutes=5)
 
 
 class Condition(models.TextChoices):
@@ -52,7 +59,10 @@ class Condition(models.TextChoices):
 
 @dataclass(frozen=True)
 class QuoteReport:
-    """What one refresh did; `missing` markets were asked for and not served, their old quotes age on."""
+    """What one refresh did; `missing` markets were asked for and not served, their old quotes age on.
+
+    `streamed` ones were not asked for: a stream keeps them.
+    """
 
     asked: int
     refreshed: int
@@ -60,6 +70,7 @@ class QuoteReport:
     crossed: int
     ghosts: int
     errors: tuple[str, ...] = ()
+    streamed: int = 0
 
     @property
     def sentence(self) -> str:
@@ -67,6 +78,8 @@ class QuoteReport:
             f"{self.refreshed:,} of {self.asked:,} quotes refreshed, {self.missing:,} not served, "
             f"{self.crossed:,} crossed, {self.ghosts:,} ghosts."
         )
+        if self.streamed:
+            text += f" {self.streamed:,} more are streamed."
         return " ".join([text, *self.errors])
 
 
@@ -120,16 +133,19 @@ def refresh_quotes(
 ) -> QuoteReport:
     """Fetch the order books of these markets, or of all with a live demand, and store their best prices.
 
-    A venue that does not answer is reported and the other goes on. A market without a book keeps its
-    old quote, which grows old; nothing is filled in.
+    What a stream has just told or confirmed is not asked for, unless it is named. A venue that does not
+    answer is reported and the other goes on. A market without a book keeps its old quote, which grows
+    old; nothing is filled in.
     """
-    markets = Market.objects.filter(status__in=QUOTED_STATUSES, vanished_at__isnull=True)
+    markets = demanded_markets(now) if market_ids is None else _quoted().filter(pk__in=list(market_ids))
+    asked = list(markets)
+    streamed = 0
     if market_ids is None:
-        live = QuoteDemand.objects.filter(Q(until__isnull=True) | Q(until__gt=now)).values("market_id")
-        markets = markets.filter(pk__in=live)
-    else:
-        markets = markets.filter(pk__in=list(market_ids))
-    asked = list(markets.only("pk", "venue", "native_id", "yes_token", "no_token", "condition_id").order_by("pk"))
+        recent = Quote.objects.filter(source=Quote.Source.STREAMED, received_at__range=(now - STREAMED_FOR, now))
+        told = set(recent.values_list("pk", flat=True))
+        streamed = len(asked)
+        asked = [market for market in asked if market.pk not in told]
+        streamed -= len(asked)
     books: dict[int, OrderBook] = {}
     errors = []
     for venue in Venue:
@@ -152,20 +168,53 @@ def refresh_quotes(
         crossed=states.count(Condition.CROSSED),
         ghosts=states.count(Condition.GHOST),
         errors=tuple(errors),
+        streamed=streamed,
     )
 
 
-def store_books(books: dict[int, OrderBook]) -> None:
-    """Store the best prices of books by market id, replacing each market's quote."""
+def demanded_markets(now: datetime) -> QuerySet[Market]:
+    """Return the markets with a live demand that can have a book, with what both clients need to know of them."""
+    live = QuoteDemand.objects.filter(Q(until__isnull=True) | Q(until__gt=now)).values("market_id")
+    return _quoted().filter(pk__in=live)
+
+
+def _quoted() -> QuerySet[Market]:
+    markets = Market.objects.filter(status__in=QUOTED_STATUSES, vanished_at__isnull=True)
+    return markets.only("pk", "venue", "native_id", "yes_token", "no_token", "condition_id").order_by("pk")
+
+
+def store_books(books: dict[int, OrderBook], *, source: Quote.Source = Quote.Source.POLLED) -> None:
+    """Store the best prices of books by market id; a quote that is newer stays as it is.
+
+    A book that tells no last price leaves the one that stands.
+    """
     makers = plain_columns(Quote, COLUMNS)
-    writer = RowWriter(Quote, COLUMNS, key=["market_id"])
+    remember = ["last_price", "last_at"]
+    replaced = RowWriter(Quote, COLUMNS, key=["market_id"], remember=remember)
+    # Two writers may bring a market's first quote at once: no lock stands between them.
+    added = RowWriter(Quote, COLUMNS, key=["market_id"], remember=remember, not_older=["observed_at", "received_at"])
     with transaction.atomic():
         # A market may have been deleted while its book was on the way.
-        standing = set(Market.objects.filter(pk__in=list(books)).values_list("pk", flat=True))
-        writer.write(plain(_quote_values(pk, book), makers) for pk, book in books.items() if pk in standing)
+        known = sorted(Market.objects.filter(pk__in=list(books)).values_list("pk", flat=True))
+        locked = Quote.objects.select_for_update().filter(pk__in=known).order_by("pk")
+        standing = {quote.pk: quote for quote in locked.only("pk", "observed_at", "received_at")}
+        rows = {pk: plain(_quote_values(pk, books[pk], source), makers) for pk in known}
+        replaced.write(rows[pk] for pk, quote in standing.items() if supersedes(books[pk], quote))
+        added.write(rows[pk] for pk in known if pk not in standing)
 
 
-def _quote_values(pk: int, book: OrderBook) -> list[object]:
+def supersedes(book: OrderBook, quote: Quote) -> bool:
+    """Say whether a book is to replace the quote that stands: polling and a stream write side by side.
+
+    By the venue's stamps, then by receipt. The interfaces of a venue may stamp the same book apart by a little, so
+    that receipt alone decides over longer times.
+    """
+    if quote.received_at > book.received_at + SURELY_WRONG or book.received_at >= quote.received_at + SURELY_LATER:
+        return True
+    return (book.observed_at, book.received_at) >= (quote.observed_at, quote.received_at)
+
+
+def _quote_values(pk: int, book: OrderBook, source: Quote.Source) -> list[object]:
     values: list[object] = [pk]
     for level in (book.yes.best_bid, book.yes.best_ask, book.no.best_bid, book.no.best_ask):
         values += [_price(level), None if level is None else quantize(level.size, 6)]
@@ -175,6 +224,7 @@ def _quote_values(pk: int, book: OrderBook) -> list[object]:
         None if book.last_price is None else book.observed_at,
         book.observed_at,
         book.received_at,
+        source,
     ]
 
 

@@ -17,7 +17,8 @@ class RowWriter:
     """Writes rows of one model: tuples of values in the order of `columns` (attribute names).
 
     On a conflict over `key`, every other column is updated but those in `keep`; without `update` the
-    standing row is left alone. Values are as `plain` makes them.
+    standing row is left alone, and so is one that is newer by every column in `not_older`. A column in
+    `remember` keeps what stands where the new row has nothing. Values are as `plain` makes them.
     """
 
     def __init__(
@@ -27,18 +28,29 @@ class RowWriter:
         *,
         key: Sequence[str],
         keep: Sequence[str] = (),
+        remember: Sequence[str] = (),
+        not_older: Sequence[str] = (),
         update: bool = True,
     ) -> None:
         quote = connection.ops.quote_name
         by_name = {field.attname: field for field in model._meta.concrete_fields}
         fields = [by_name[name] for name in columns]
         names = [quote(str(field.column)) for field in fields]
-        changed = [quote(str(field.column)) for field in fields if field.attname not in (*key, *keep)]
+        table = quote(model._meta.db_table)
+        changed = {field.attname: quote(str(field.column)) for field in fields if field.attname not in (*key, *keep)}
         keys = ", ".join(quote(str(by_name[name].column)) for name in key)
-        action = "UPDATE SET " + ", ".join(f"{name} = EXCLUDED.{name}" for name in changed) if update else "NOTHING"
+        values = {name: f"EXCLUDED.{column}" for name, column in changed.items()}
+        values |= {name: f"COALESCE(EXCLUDED.{changed[name]}, {table}.{changed[name]})" for name in remember}
+        action = "UPDATE SET " + ", ".join(f"{changed[name]} = {values[name]}" for name in changed)
+        if not_older:
+            action += " WHERE " + " OR ".join(
+                f"{table}.{changed[name]} <= EXCLUDED.{changed[name]}" for name in not_older
+            )
+        if not update:
+            action = "NOTHING"
         # Only names of the model's own columns are put into the statement.
         self._insert = (
-            f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(names)}) "  # noqa: S608
+            f"INSERT INTO {table} ({', '.join(names)}) "  # noqa: S608
             f"VALUES ({', '.join(['%s'] * len(names))}) ON CONFLICT ({keys}) DO {action}"
         )
         self._adapt = adapters(fields)

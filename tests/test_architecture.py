@@ -22,6 +22,7 @@ RELATIONS = {
 ONE_ROOM = {
     "polymarket": ("trading/venues/polymarket.py",),
     "sklearn": ("categorization/",),
+    "websockets": ("markets/streams/running.py",),
     "httpx": (
         "itomarkets/lib/http.py",
         "itomarkets/sandbox/",

@@ -40,12 +40,12 @@ class Environment(environ.Env):
             raise ImproperlyConfigured(f"{var} is {text!r}; expected dollars such as {default} or 99.50.")
         return amount
 
-    def web_address(self, var: str, *, default: str) -> str:
+    def web_address(self, var: str, *, default: str, schemes: tuple[str, ...] = ("http", "https")) -> str:
         """Read the address of a server, without a slash at its end."""
         text = str(self.ENVIRON.get(var, "")).strip() or default
         try:
             parts = urlsplit(text)
-            fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            fits = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
         except ValueError:
             fits = False
         if not fits:

@@ -118,7 +118,7 @@ class HttpClient:
             headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
             follow_redirects=False,
             # A proxy from the environment must not be asked for this machine itself.
-            trust_env=not _is_loopback(self._base.host),
+            trust_env=not is_loopback(self._base.host),
             # Reading every authority's certificate takes 50 ms; a plain address, never redirected, needs none.
             verify=self._base.scheme == "https",
         )
@@ -276,7 +276,7 @@ def error_words(response: httpx.Response) -> tuple[str, str]:
     return str(inner.get("code") or ""), text[:ERROR_TEXT_LENGTH]
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -18,23 +18,48 @@ def lease(name: str, *, seconds: int = 600) -> Iterator[int | None]:
 
     The lease runs out by itself after `seconds`, so a killed holder blocks nobody for longer.
     """
-    model = apps.get_model("records", "Lease")
-    holder, now = uuid4().hex, clock.machine_now()
-    until = now + timedelta(seconds=seconds)
-    taken = model.objects.filter(Q(until__lte=now) | Q(holder=""), name=name).update(
-        holder=holder, until=until, fence=F("fence") + 1
-    )
-    if not taken:
-        try:
-            with transaction.atomic():
-                model.objects.create(name=name, holder=holder, until=until, fence=1)
-            taken = 1
-        except IntegrityError:
-            taken = 0
-    if not taken:
+    holder = uuid4().hex
+    if not _take(name, holder, seconds):
         yield None
         return
+    model = apps.get_model("records", "Lease")
     try:
         yield model.objects.values_list("fence", flat=True).get(name=name)
     finally:
         model.objects.filter(name=name, holder=holder).update(holder="")
+
+
+class KeptLease:
+    """A lease for work without an end: its holder keeps it while it lives, and one that was killed loses it."""
+
+    def __init__(self, name: str, *, seconds: int) -> None:
+        self.name = name
+        self.seconds = seconds
+        self._holder = uuid4().hex
+
+    def hold(self) -> bool:
+        """Take the lease, or keep it for `seconds` more; False while somebody else holds it."""
+        until = clock.machine_now() + timedelta(seconds=self.seconds)
+        model = apps.get_model("records", "Lease")
+        if model.objects.filter(name=self.name, holder=self._holder).update(until=until):
+            return True
+        return _take(self.name, self._holder, self.seconds)
+
+    def release(self) -> None:
+        """Give it back; harmless where it was lost."""
+        apps.get_model("records", "Lease").objects.filter(name=self.name, holder=self._holder).update(holder="")
+
+
+def _take(name: str, holder: str, seconds: int) -> bool:
+    model = apps.get_model("records", "Lease")
+    now = clock.machine_now()
+    until = now + timedelta(seconds=seconds)
+    free = model.objects.filter(Q(until__lte=now) | Q(holder=""), name=name)
+    if free.update(holder=holder, until=until, fence=F("fence") + 1):
+        return True
+    try:
+        with transaction.atomic():
+            model.objects.create(name=name, holder=holder, until=until, fence=1)
+    except IntegrityError:
+        return False
+    return True

@@ -9,19 +9,25 @@ import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 
 from . import control, kalshi, polymarket
 from .engine import World
 from .faults import FaultyConnections
+from .kalshi_stream import KalshiStream
 from .model import VENUES
+from .polymarket_stream import PolymarketStream
+from .streams import LOOK_SECONDS, Hub
 
 TICK_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
-def create_app(world: World, *, ticking: bool = True) -> FaultyConnections:
-    """Build the application around a world; with `ticking` it closes, crosses and settles by itself each second."""
+def create_app(world: World, *, ticking: bool = True, look_seconds: float = LOOK_SECONDS) -> FaultyConnections:
+    """Build the application around a world; with `ticking` it closes, crosses and settles by itself each second.
+
+    Sockets look at the books they tell of each `look_seconds`.
+    """
 
     async def health(request: Request) -> Response:
         counts = {venue: len(world.feed.venue_markets(venue)) for venue in VENUES}
@@ -38,8 +44,11 @@ def create_app(world: World, *, ticking: bool = True) -> FaultyConnections:
 
     inner = Starlette(lifespan=lifespan)
     app = FaultyConnections(inner, now=world.now, chain=world.chain)
+    hub = Hub(world, look_seconds=look_seconds)
     inner.router.routes.extend(
         [
+            WebSocketRoute("/trade-api/ws/v2", KalshiStream(world, app, hub).serve),
+            WebSocketRoute("/ws/market", PolymarketStream(world, app, hub).serve),
             Route("/health", health),
             Mount("/trade-api/v2", routes=kalshi.routes(world)),
             Mount("/gamma", routes=polymarket.gamma_routes(world)),

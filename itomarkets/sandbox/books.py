@@ -55,6 +55,16 @@ class Books:
             return "unopened"
         return "paused" if market.paused else "open"
 
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest order or fill."""
+        return self._seq
+
+    def is_touched(self, market: SandboxMarket) -> bool:
+        """Say whether users' orders stand in a market's book, or took from it in this slot."""
+        key = (market.venue, market.key)
+        return key in self._resting or key in self._consumed
+
     def slot(self, now: datetime) -> int:
         return int(now.timestamp()) // SLOT_SECONDS
 

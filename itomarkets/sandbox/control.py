@@ -17,10 +17,11 @@ from . import polymarket
 from .engine import Refused, World
 from .faults import FaultError, FaultyConnections, parse_fault
 from .latency import parse_latency
-from .model import KALSHI, VENUES, ZERO, SandboxMarket
+from .model import KALSHI, VENUES, ZERO, SandboxMarket, uniform_ticks
 from .store import Account
 
 FASTEST = 100_000.0
+STEPS = ("0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001")
 
 
 class Unacceptable(Exception):
@@ -41,6 +42,7 @@ def routes(world: World, faults: FaultyConnections) -> list[Route]:
         ("POST", "/clock", control.set_clock),
         ("POST", "/settle", control.settle),
         ("POST", "/pause", control.pause),
+        ("POST", "/tick", control.set_tick),
         ("GET", "/faults", control.show_faults),
         ("POST", "/faults", control.set_faults),
         ("DELETE", "/faults", control.clear_faults),
@@ -125,6 +127,15 @@ class Control:
         market = self._market(body)
         market.paused = bool(body.get("paused", True))
         return {"venue": market.venue, "key": market.key, "status": self.world.status_of(market)}
+
+    def set_tick(self, body: dict[str, Any], request: Request) -> Any:
+        """Give a market another tick `step` in dollars from now on."""
+        market = self._market(body)
+        step = str(body.get("step", ""))
+        if step not in STEPS:
+            raise Unacceptable(f"step is {step!r}; expected one of {', '.join(STEPS)}")
+        market.ticks = uniform_ticks(step)
+        return {"venue": market.venue, "key": market.key, "step": step}
 
     def show_faults(self, body: dict[str, Any], request: Request) -> Any:
         return {"plan": self.faults.listed()}

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import orjson
@@ -59,11 +60,20 @@ FAULTS = {
     "rests": "Kalshi keeps on its book what could not be filled at once",
     "fails_on_chain": "matched, and `seconds` later by the run's clock failed on chain",
     "confirms_late": "matched, and final `seconds` later by the run's clock",
+    "stream_refused": "a socket is not opened: a 503",
+    "stream_freeze": "sockets answer pings and send nothing else until the plan is cleared",
+    "stream_drop": "the connection breaks in place of a socket's message",
+    "stream_gap": "a socket's message is lost",
+    "stream_duplicate": "a socket's message comes twice",
+    "stream_reorder": "a socket's message comes after the next one",
 }
 REWORDED = (
     "truncated", "duplicate_rows", "reversed_rows", "missing_row", "other_price", "empty_listing", "repeating_cursor"
 )  # fmt: skip
 RETOLD = ("overfill", "rests")
+# What happens to messages of a socket; `nth` counts those of market data, replies to commands are not counted.
+ON_MESSAGES = ("stream_drop", "stream_gap", "stream_duplicate", "stream_reorder")
+STREAM_METHOD = "WS"
 FATES = {"fails_on_chain": "FAILED", "confirms_late": "CONFIRMED"}
 REQUESTS_KEPT = 10_000
 
@@ -129,6 +139,9 @@ def parse_fault(raw: Any) -> Fault:
         raise FaultError(f"nth is {fault.nth!r}; expected 1 for the next call, 0 for every call")
     if not isinstance(fault.seconds, int | float) or not 0 <= fault.seconds <= 600:
         raise FaultError(f"seconds is {fault.seconds!r}; expected 0 to 600")
+    if fault.fault.startswith("stream_"):
+        # No request meets it, whatever its method.
+        fault.method = STREAM_METHOD
     return fault
 
 
@@ -155,7 +168,34 @@ class FaultyConnections:
     def listed(self) -> list[dict[str, Any]]:
         return [asdict(fault) for fault in self.plan]
 
+    def is_frozen(self, path: str) -> bool:
+        """Say whether sockets at a path send nothing but answers to pings."""
+        return any(fault.fault == "stream_freeze" and fnmatchcase(path, fault.path) for fault in self.plan)
+
+    def on_stream(self, path: str) -> str:
+        """Count a message of a socket; return the fault that meets it, or nothing."""
+        due = [one.fault for one in self.plan if one.fault in ON_MESSAGES and one.due(STREAM_METHOD, path)]
+        return due[0] if due else ""
+
+    def log_stream(self, path: str, text: str) -> None:
+        """Keep a command that came over a socket, beside the requests."""
+        self.requests.append(Logged(STREAM_METHOD, path, text, ""))
+
+    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        refused = [f for f in self.plan if f.fault == "stream_refused" and f.due(STREAM_METHOD, path)]
+        self.requests.append(Logged(STREAM_METHOD, path, "", "stream_refused" if refused else ""))
+        if not refused:
+            await self.app({**scope, "hang_up": partial(_hang_up, send)}, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 503, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b""})
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._open_socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from .accounts import Accounts
@@ -228,8 +228,8 @@ class Gate:
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    def account(self, request: Request) -> Account:
-        """Return the signed request's account.
+    def account(self, request: HTTPConnection) -> Account:
+        """Return the account that signed a request, or a socket's opening, which is a GET.
 
         Raises KalshiError 401 for a missing, unknown or wrong signature. Any timestamp in milliseconds passes: the
         venue's tolerance is not documented, and the sandbox's clock may stand years away from the machine's.
@@ -244,7 +244,7 @@ class Gate:
             raise self._no("NOT_FOUND")
         if not (stamp.isdigit() and len(stamp) == 13):
             raise self._no("INCORRECT_API_KEY_SIGNATURE")
-        signed = f"{stamp}{request.method}{request.url.path}".encode()
+        signed = f"{stamp}{request.scope.get('method', 'GET')}{request.url.path}".encode()
         key = load_pem_public_key(account.kalshi_public_key_pem.encode())
         try:
             raw = base64.b64decode(signature, validate=True)

@@ -202,21 +202,22 @@ def _plain(number: Decimal | None) -> str:
     return "" if number is None else f"{number.normalize():f}"
 
 
-def parse_book(raw: Any, *, received_at: datetime) -> OrderBook:
+def parse_book(raw: Any, *, received_at: datetime, observed_at: datetime | None = None) -> OrderBook:
     """Read one order book: bids of both sides, ascending; a NO bid at q is a YES ask at 1 − q.
 
     A side may be null, absent or empty.
     """
     row = mapping_of(raw, "orderbook_fp")
-    yes_bids, no_bids = _levels(row, "yes_dollars"), _levels(row, "no_dollars")
+    yes_bids, no_bids = parse_levels(row, "yes_dollars"), parse_levels(row, "no_dollars")
     yes = SideBook(
         bids=sort_levels(yes_bids, best_high=True),
         asks=sort_levels([Level(ONE - level.price, level.size) for level in no_bids], best_high=False),
     )
-    return OrderBook(yes=yes, no=yes.flipped(), observed_at=received_at, received_at=received_at)
+    return OrderBook(yes=yes, no=yes.flipped(), observed_at=observed_at or received_at, received_at=received_at)
 
 
-def _levels(row: Mapping[str, Any], name: str) -> list[Level]:
+def parse_levels(row: Mapping[str, Any], name: str) -> list[Level]:
+    """Read the levels under one name: pairs of price and count, in whatever order."""
     levels = []
     for pair in list_of(row, name):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
@@ -359,12 +360,15 @@ class KalshiReads:
             # This call repeats its parameter; the other lists of Kalshi are joined by commas.
             params = {"tickers": tickers[start : start + BOOKS_A_CALL]}
             path = "/markets/orderbooks"
+            # The answer carries no time of its own: what it tells stood at the asking, or later.
+            asked_at = self._now()
             body = self._http.get_json(path, params, headers=self._signature("GET", path))
             received_at = self._now()
             for raw in rows_of(body, "orderbooks"):
                 ticker = str(mapping_of(raw, "orderbook").get("ticker"))
                 if ticker in by_ticker:
-                    books[by_ticker[ticker]] = parse_book(raw.get("orderbook_fp") or {}, received_at=received_at)
+                    row = raw.get("orderbook_fp") or {}
+                    books[by_ticker[ticker]] = parse_book(row, observed_at=asked_at, received_at=received_at)
         return books
 
     def _signature(self, method: str, path: str) -> dict[str, str]:

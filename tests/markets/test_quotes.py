@@ -109,7 +109,7 @@ def test_storing_quotes_costs_the_same_queries_for_any_number(
     markets = [make_market() for _ in range(30)]
     for market in markets:
         venues.books[market.native_id] = {"yes_dollars": [["0.4", "1"]], "no_dollars": []}
-    with django_assert_num_queries(5):  # type: ignore[operator]
+    with django_assert_num_queries(6):  # type: ignore[operator]
         refresh_quotes(now=now, market_ids=[market.pk for market in markets], client=venues.client)
 
 

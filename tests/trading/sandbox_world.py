@@ -132,13 +132,14 @@ class Exchange:
 
 
 @contextmanager
-def running_exchange(feed: TwoVenues | None = None) -> Iterator[Exchange]:
-    """Serve the world on a free port until the block ends."""
+def running_exchange(feed: TwoVenues | None = None, *, look_seconds: float = 0.25) -> Iterator[Exchange]:
+    """Serve the world on a free port until the block ends; sockets tell of changes each `look_seconds`."""
     feed = feed or TwoVenues()
     world = World(feed, clock.now, None)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(world, ticking=False), log_level="warning", access_log=False))
+    app = create_app(world, ticking=False, look_seconds=look_seconds)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

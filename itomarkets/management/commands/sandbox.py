@@ -55,7 +55,10 @@ class Command(BaseCommand):
                 f"(ITO_CLOCK={os.environ.get('ITO_CLOCK') or 'real'}), ready in {time.monotonic() - started:.1f} s."
             )
             self.stdout.flush()
-            config = uvicorn.Config(create_app(world), log_level="warning", access_log=False, lifespan="on")
+            # Kalshi pings its sockets every 10 seconds.
+            config = uvicorn.Config(
+                create_app(world), log_level="warning", access_log=False, lifespan="on", ws_ping_interval=10
+            )
             uvicorn.Server(config).run(sockets=[listener])
         finally:
             listener.close()

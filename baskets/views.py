@@ -147,7 +147,7 @@ def market_prices(market: Market) -> dict[str, Any]:
             "no_ask": quote.no_ask,
             "last": quote.last_price if quote.last_price is not None else market.last_price,
             "at": quote.received_at,
-            "source": "order book",
+            "source": f"order book, {quote.get_source_display().lower()}",
         }
     return {
         "yes_bid": market.yes_bid,

@@ -94,8 +94,9 @@ class Connection:
 
     @property
     def streams(self) -> bool:
-        """Say whether data came over the socket that is open now."""
-        return self._socket is not None and self.session.data_seconds is not None
+        """Say whether data came over the socket that is open now, its first books among it."""
+        has_data = self._socket is not None and self.session.data_seconds is not None
+        return has_data and not self.session.is_filling(clock.monotonic())
 
     async def run(self) -> None:
         failures = 0

@@ -169,6 +169,11 @@ class Session(ABC):
 
     # What upper code reads
 
+    def is_filling(self, seconds: float) -> bool:
+        """Say whether a new connection's first snapshots are still on their way."""
+        is_new = seconds - self._opened_seconds < self.patience.reask
+        return is_new and not all(book.stands for book in self.books.values())
+
     def stands(self, market_id: int) -> bool:
         """Say whether every book of a market can be trusted."""
         market = self.markets.get(market_id)

@@ -78,6 +78,7 @@ BAD_OPTIONS = [
     (("backfill_market_prices", "--market", "nyse:X"), "no market 'nyse:X' here; expected VENUE:KEY"),
     (("build_system_baskets",), "no themes yet; run categorize_markets"),
     (("refresh_quotes",), "no markets yet; run sync_markets"),
+    (("stream_quotes", "--venue", "nyse"), "invalid choice: 'nyse'"),
     (("record_prices",), "no baskets yet; run build_system_baskets"),
     (("fix_official", "--sometimes"), "unrecognized arguments"),
     (("replay_basket", "nosuch"), "There is no basket 'nosuch'"),
@@ -335,11 +336,11 @@ def test_an_empty_setting_is_its_default(value: str | None, monkeypatch: pytest.
 
 def test_windows_gets_programs_that_run_there() -> None:
     commands = {program.name: " ".join(program.arguments) for program in programs_of(8000, windows=True)}
-    assert set(commands) == {"worker", "trading", "web", "beat"}
+    assert set(commands) == {"worker", "trading", "stream", "web", "beat"}
     assert "uvicorn itomarkets.asgi:application" in commands["web"]
     assert " -B" not in commands["worker"]
     unix = {program.name: " ".join(program.arguments) for program in programs_of(8000, windows=False)}
-    assert set(unix) == {"worker", "trading", "web"}
+    assert set(unix) == {"worker", "trading", "stream", "web"}
     assert " -B" in unix["worker"]
 
 

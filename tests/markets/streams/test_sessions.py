@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from markets.streams.books import BookError, Ladder
@@ -27,6 +27,9 @@ CHANGES = st.lists(
     st.tuples(st.integers(0, 1), st.booleans(), st.integers(1, 99), st.integers(0, 3), st.sampled_from(FAULTS)),
     max_size=40,
 )
+
+# How long an example takes says nothing here: the machine may be busy.
+UNHURRIED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Talk:
@@ -99,7 +102,7 @@ def polymarket_talk(patience: Patience | None = None) -> PolymarketTalk:
     return talk
 
 
-@settings(max_examples=60, deadline=None)
+@UNHURRIED
 @given(changes=CHANGES, answers=st.lists(st.sampled_from(FAULTS), max_size=8))
 def test_a_kalshi_book_that_stands_is_the_venues_whatever_the_line_does(
     changes: list[tuple[int, bool, int, int, str]], answers: list[str]
@@ -115,7 +118,7 @@ def test_a_kalshi_book_that_stands_is_the_venues_whatever_the_line_does(
         assert {"yes": book.bids.sizes, "no": book.asks.sizes} == talk.venue.books[key]
 
 
-@settings(max_examples=60, deadline=None)
+@UNHURRIED
 @given(changes=CHANGES, answers=st.lists(st.sampled_from(FAULTS), max_size=8))
 def test_a_polymarket_books_best_prices_are_the_venues_whatever_the_line_does(
     changes: list[tuple[int, bool, int, int, str]], answers: list[str]
@@ -135,7 +138,7 @@ def test_a_polymarket_books_best_prices_are_the_venues_whatever_the_line_does(
         assert {"BUY": book.bids.sizes, "SELL": book.asks.sizes} == talk.venue.books[key]
 
 
-@settings(max_examples=20, deadline=None)
+@UNHURRIED
 @given(changes=CHANGES)
 def test_without_faults_nothing_is_asked_for_again(changes: list[tuple[int, bool, int, int, str]]) -> None:
     kalshi, polymarket = kalshi_talk(), polymarket_talk()
@@ -368,6 +371,7 @@ def test_the_last_trade_is_the_yes_tokens() -> None:
     assert book.last_price == Decimal("0.41")
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 3)), max_size=40), st.booleans())
 def test_a_ladder_knows_its_best_price(puts: list[tuple[int, int]], is_bid: bool) -> None:
     ladder, sizes = Ladder(is_bid=is_bid), {}

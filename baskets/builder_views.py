@@ -32,12 +32,12 @@ from baskets.forms import CLOSING, VOLUMES, MarketFilters, SuggestionForm
 from baskets.models import Basket, Suggestion
 from baskets.reading import visible_to
 from baskets.views import market_prices
+from categorization.filters import ClassifiedMarketFilter
 from categorization.models import Theme
 from itomarkets.lib import clock
 from itomarkets.lib.templatetags.figures import cents
 from itomarkets.lib.venues import Venue
 from markets.models import Market
-from markets.search import search_markets
 
 MOST_HITS = 40
 MOST_IN_EVENT = 6
@@ -172,15 +172,9 @@ def _page(
 
 
 def _results(filters: MarketFilters, now: datetime) -> dict[str, Any]:
-    found = search_markets(
-        text=filters.text,
-        venue=filters.venue,
-        closes_before=filters.closes_before(now),
-        min_volume=filters.min_volume,
-        now=now,
-    )
-    if filters.theme:
-        found = found.filter(classification__factor__theme__slug=filters.theme)
+    search = ClassifiedMarketFilter(filters.query(now), queryset=Market.objects.none(), now=now)
+    # What a form cannot read was taken as not typed; a theme may still be nobody's.
+    found = search.qs if search.is_valid() else Market.objects.none()
     hits = list(found.select_related("event", "quote")[: MOST_HITS + 1])
     groups: dict[tuple[str, int], EventGroup] = {}
     for market in hits[:MOST_HITS]:
@@ -196,7 +190,12 @@ def _results(filters: MarketFilters, now: datetime) -> dict[str, Any]:
         market.price = prices["yes_ask"] if prices["yes_ask"] is not None else prices["last"]  # type: ignore[attr-defined]
         group.markets.append(market)
     shown = sum(len(group.markets) for group in groups.values())
-    return {"groups": list(groups.values()), "shown_count": shown, "is_cut": len(hits) > MOST_HITS}
+    return {
+        "groups": list(groups.values()),
+        "shown_count": shown,
+        "is_cut": len(hits) > MOST_HITS,
+        "corrected": search.is_valid() and search.reading.corrected,
+    }
 
 
 def _draft(

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from baskets.models import Basket, Suggestion
@@ -49,12 +48,15 @@ class MarketFilters:
         """Tell whether something beside the words narrows the search."""
         return bool(self.venue or self.theme or self.days or self.volume)
 
-    def closes_before(self, now: datetime) -> datetime | None:
-        return now + timedelta(days=int(self.days)) if self.days else None
-
-    @property
-    def min_volume(self) -> Decimal | None:
-        return Decimal(self.volume) if self.volume else None
+    def query(self, now: datetime) -> dict[str, str]:
+        """Return these filters as those of the market search."""
+        return {
+            "q": self.text,
+            "venue": self.venue,
+            "theme": self.theme,
+            "closes_before": (now + timedelta(days=int(self.days))).isoformat() if self.days else "",
+            "min_volume": self.volume,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from baskets import builder_views, views
+from baskets import builder_views, search_views, views
 
 urlpatterns = [
     path("", views.landing, name="landing"),
@@ -8,6 +8,7 @@ urlpatterns = [
     path("baskets/<slug:slug>/chart.json", views.basket_chart, name="basket-chart"),
     path("baskets/<slug:slug>/delete", views.basket_delete, name="basket-delete"),
     path("baskets/<slug:slug>/clone", builder_views.basket_clone, name="basket-clone"),
+    path("markets", search_views.market_list, name="market-list"),
     path("markets/<int:pk>", views.market_detail, name="market-detail"),
     path("suggestions", views.suggestion_list, name="suggestion-list"),
     path("suggestions/<int:pk>/withdraw", views.suggestion_withdraw, name="suggestion-withdraw"),

@@ -1,10 +1,14 @@
-"""R8: labels for many markets against the bare models on the same texts, in one run."""
+"""R8: labels for many markets against the bare models on the same texts. R5: pages of the list, deep against first.
+
+SEARCH: what a person waits for while typing, against a page of rows by their keys.
+"""
 
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 
 from categorization.artifact import Artifact
@@ -25,6 +29,7 @@ FULL = (25_000, 50_000, 100_000)
 # A venue's event holds several markets that ask one question about several figures.
 MARKETS_AN_EVENT = 5
 MONTHS = ("January", "March", "April", "June", "August", "September", "October", "December")
+CATEGORIES = ("Economics", "Politics", "Crypto", "Sports", "Climate", "Companies", "World", "Science")
 IMPORT_SECONDS = 0.3
 PAIR = ("kalshi", "polymarket")
 
@@ -111,7 +116,11 @@ def _fill(size: int) -> None:
                 title=title,
                 subtitle=f"Above {step}",
                 status=Market.Status.OPEN,
+                category=CATEGORIES[event_id % len(CATEGORIES)],
+                tags=[CATEGORIES[event_id % len(CATEGORIES)], MONTHS[event_id % len(MONTHS)]],
                 close_at=NOW + timedelta(days=90),
+                # Few trade much, and a fifth of all not at all: ties that a cursor must get through.
+                volume=Decimal(0 if step == 4 else 10_000_000 // (1 + (event_id * 7919 + step) % 9973)),
                 created_at=NOW,
                 last_changed_at=NOW,
                 **_keys(venue, event_id, step),

@@ -14,6 +14,8 @@ DECIDED = (Classification.Status.ASSIGNED, Classification.Status.CONFIRMED, Clas
 class ClassifiedMarketFilter(MarketFilter):
     """Narrow a market search to a theme or a factor, by slug."""
 
+    FACETS = {**MarketFilter.FACETS, "theme": "classification__factor__theme__slug"}
+
     theme = django_filters.ModelChoiceFilter(
         queryset=Theme.objects.all(), to_field_name="slug", method="in_theme", label="Theme"
     )

@@ -152,6 +152,27 @@ class Market(models.Model):
         return self.status in (self.Status.RESOLVED, self.Status.VOID) and self.payout is not None
 
 
+class SearchDocument(models.Model):
+    """What the search reads of one market, made from it after it was written: see `search_index`.
+
+    Both texts hold words with a space at each end. The index proper stands beside it, made by a migration and kept
+    by the database: on PostgreSQL a generated column `vector` under GIN, on SQLite an FTS5 table.
+    """
+
+    market = models.OneToOneField(Market, on_delete=models.CASCADE, related_name="search", primary_key=True)
+    title = models.TextField()
+    words = models.TextField()
+    # The newest change of the market and its event that is in it.
+    stamp = models.DateTimeField()
+
+
+class SearchWord(models.Model):
+    """A word that markets hold, for those who mistype it; `count` is about how many, and only ranks."""
+
+    word = models.CharField(max_length=40, unique=True)
+    count = models.PositiveIntegerField(default=0)
+
+
 class Quote(models.Model):
     """The best prices of one market now, from its order book. Null means nobody quotes that side."""
 

@@ -19,6 +19,7 @@ from itomarkets.lib.locks import lease
 from itomarkets.lib.venues import Venue, VenueError
 from markets.mirror import Counts, Mirror, SeenRows
 from markets.models import Market, SyncRun
+from markets.search_index import refresh_index
 from markets.venues.clients import read_client
 from markets.venues.kalshi import KalshiReads
 from markets.venues.polymarket import PolymarketReads
@@ -116,6 +117,7 @@ def sync_markets(
                 report = _sync_venue(one, full=full, now=now, say=say, accept_drop=accept_drop, client=client(one))
         say(report.sentence)
         runs.append(report)
+    say(refresh_index(progress=say).sentence)
     return SyncReport(venues=tuple(runs))
 
 

@@ -11,6 +11,7 @@ from categorization.trail import StageCard, stage_cards, would_change
 from itomarkets.lib.api_fields import DecimalText
 from markets.api.serializers import FIELDS, MarketShape, show_market
 from markets.models import Market, Quote
+from markets.search import Facets, Reading
 
 Shape = serializers.Serializer[Any]
 LABEL = (
@@ -32,6 +33,28 @@ class LabelledMarketShape(MarketShape):
     theme = serializers.CharField(allow_null=True)
     factor = serializers.CharField(allow_null=True)
     direction = serializers.IntegerField(allow_null=True)
+
+
+class ChoiceShape(Shape):
+    """A choice of a filter, and how many markets it would find."""
+
+    value = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class FacetsShape(Shape):
+    """What each choice of a filter would find, the other filters as given, largest first.
+
+    Where `is_cut`, one of them counts only the first markets that were found. `corrected` is what was searched for
+    where the words were mistyped.
+    """
+
+    venue = ChoiceShape(many=True)
+    category = ChoiceShape(many=True)
+    status = ChoiceShape(many=True)
+    theme = ChoiceShape(many=True)
+    is_cut = serializers.BooleanField()
+    corrected = serializers.CharField(allow_blank=True)
 
 
 class QuoteShape(Shape):
@@ -175,3 +198,10 @@ def _show_card(card: StageCard) -> dict[str, Any]:
         "runner_up": card.runner_up or None,
         "skipped": card.skipped,
     }
+
+
+def show_facets(facets: Facets, reading: Reading) -> dict[str, Any]:
+    counts = {
+        name: [{"value": value, "count": count} for value, count in choices] for name, choices in facets.counts.items()
+    }
+    return {**counts, "is_cut": facets.is_cut, "corrected": reading.corrected}

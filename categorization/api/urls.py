@@ -5,6 +5,7 @@ from categorization.api import views
 
 urlpatterns: list[URLPattern] = [
     path("markets/search", views.MarketSearch.as_view(), name="api-market-search"),
+    path("markets/facets", views.MarketFacets.as_view(), name="api-market-facets"),
     path("markets/<market:market_id>", views.MarketDetail.as_view(), name="api-market-detail"),
     path(
         "markets/<market:market_id>/classification",

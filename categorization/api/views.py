@@ -34,6 +34,20 @@ class MarketSearch(ApiView):
         return Response(page.body(rows, [serializers.show_labelled(row) for row in rows]))
 
 
+class MarketFacets(ApiView):
+    """GET: how many markets each venue, category, status and theme would leave of the same search."""
+
+    required_scopes = {"GET": Scope.MARKETS_READ}
+    parameters = {"GET": tuple(ClassifiedMarketFilter.base_filters)}
+    answers = {"GET": serializers.FacetsShape}
+
+    def get(self, request: Request) -> Response:
+        filters = ClassifiedMarketFilter(request.query_params, queryset=Market.objects.none())
+        if not filters.is_valid():
+            raise ValidationError(first_errors(filters.form))
+        return Response(serializers.show_facets(filters.facets(), filters.reading))
+
+
 class MarketDetail(MarketView):
     """GET: one market with its rules, its label and its order book's best prices."""
 

@@ -57,6 +57,7 @@ ROWS = {
     "api/v1/themes": Row("/api/v1/themes", {"GET": MARKETS}),
     "api/v1/factors": Row("/api/v1/factors", {"GET": MARKETS}),
     "api/v1/markets/search": Row("/api/v1/markets/search", {"GET": MARKETS}),
+    "api/v1/markets/facets": Row("/api/v1/markets/facets", {"GET": MARKETS}),
     M: Row(MARKET, {"GET": MARKETS}),
     f"{M}/history": Row(f"{MARKET}/history", {"GET": MARKETS}),
     f"{M}/classification": Row(f"{MARKET}/classification", {"GET": MARKETS}),

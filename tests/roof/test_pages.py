@@ -18,6 +18,7 @@ from baskets.models import Basket, Composition, Constituent, PriceHistory, Sugge
 from categorization.models import Classification, RiskFactor, Theme
 from itomarkets.middleware import CONTENT_SECURITY_POLICY
 from markets.models import Market, PricePoint
+from markets.search_index import refresh_index
 from tests.factories import make_event, make_market, make_quote, make_user
 from trading.models import Order, Position, Trade, VenueAccount
 
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202egnp.exe\u200b" + "W" * 300
 MOST_QUERIES = 12
 NEW_KEY = {"name": "bot", "environment": "test", "scopes": ["baskets:read"], "life_days": "90"}
-PUBLIC = ["/", "/baskets", "/methodology", "/status", "/login", "/register", "/account/password/reset"]
+PUBLIC = ["/", "/baskets", "/markets", "/methodology", "/status", "/login", "/register", "/account/password/reset"]
 PERSONAL = [
     "/dashboard",
     "/builder",
@@ -249,6 +250,7 @@ def test_what_venues_and_people_write_is_shown_as_text(client: Client, now: date
     market = Market.objects.first()
     assert market is not None
     client.post("/builder/preview", {"op": f"add:{market.pk}:yes", "name": HOSTILE})
+    refresh_index()
     for path in [
         "/",
         "/baskets",
@@ -258,6 +260,8 @@ def test_what_venues_and_people_write_is_shown_as_text(client: Client, now: date
         "/suggestions",
         "/notices",
         "/builder?q=script",
+        "/markets",
+        "/markets?q=script",
         f"/baskets/{basket.slug}",
         f"/baskets/{own.slug}",
         f"/markets/{market.pk}",
@@ -346,6 +350,7 @@ def test_the_bigger_pages_have_a_fixed_cost_too(
         (f"/markets/{market.pk}", 14),
         ("/builder", 12),
         ("/builder/search?q=rates", 6),
+        ("/markets?q=rates", 12),
         ("/status", 8),
         (f"/trades/{Trade.objects.all()[0].pk}", 14),
     ):

@@ -12,6 +12,7 @@ from baskets.balance import WHOLE, balance, even
 from baskets.draft_session import MOST_LEGS, Draft, DraftLine, add_leg, apply_step, load_draft, posted_draft
 from baskets.models import Basket, Suggestion
 from markets.models import Market
+from markets.search_index import refresh_index
 from tests.factories import make_market, make_quote, make_user
 from tests.roof.test_pages import make_basket, sign_in
 
@@ -84,6 +85,7 @@ def markets(now: datetime, db: None) -> list[Market]:
     found = [make_market(title=f"Will oil pass {price}?") for price in (80, 90, 100)]
     for market in found:
         make_quote(market, "0.30", "0.32", now)
+    refresh_index()
     return found
 
 

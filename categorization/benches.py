@@ -1,16 +1,25 @@
 """R8: labels for many markets against the bare models on the same texts. R5: pages of the list, deep against first.
 
-SEARCH: what a person waits for while typing, against a page of rows by their keys.
+S1: what a person waits for while typing, against a page of rows by their keys.
 """
 
+import base64
+import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.db.models import F
+from rest_framework.test import APIRequestFactory, force_authenticate
+
+from categorization.api.views import MarketSearch
 from categorization.artifact import Artifact
 from categorization.learning import active_version, artifact_of
 from categorization.models import Classification
@@ -21,7 +30,9 @@ from categorization.stages.normalize import normalize
 from categorization.taxonomy import load_taxonomy
 from categorization.training import one_thread, read_examples
 from itomarkets.lib.bench import Bench, Row, ratio, slope
+from markets.api.serializers import FIELDS
 from markets.models import Event, Market
+from markets.search_index import refresh_index
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 SMALL = (1_000, 2_000, 4_000)
@@ -31,6 +42,13 @@ MARKETS_AN_EVENT = 5
 MONTHS = ("January", "March", "April", "June", "August", "September", "October", "December")
 CATEGORIES = ("Economics", "Politics", "Crypto", "Sports", "Climate", "Companies", "World", "Science")
 IMPORT_SECONDS = 0.3
+# A universe that is written row by row, and copied in the database to the sizes that are listed and searched.
+BASE = 5_000
+LISTED_SMALL, LISTED_FULL = (25_000,), (25_000, 100_000, 400_000)
+SEARCHED_SMALL, SEARCHED_FULL = (25_000,), (100_000,)
+PAGE, PAGES_READ, SEARCHES = 50, 41, 5
+# From the first two letters on: common words, rare ones, names, figures, and words that are mistyped.
+TYPED = ("wi", "will", "fe", "fed rates", "bitcoin 100k", "KXBENCH-77", "trump", "trmp", "bitcion prise", "in march")
 PAIR = ("kalshi", "polymarket")
 
 
@@ -69,6 +87,92 @@ def categorizing(bench: Bench) -> Iterable[Row]:
             ),
         )
     _empty()
+
+
+@ratio("R5", target=1.1)
+def listing(bench: Bench) -> Iterable[Row]:
+    """Answer the last full page of `/api/v1/markets/search`; the yardstick is its first page."""
+    for size in LISTED_FULL if bench.is_full else LISTED_SMALL:
+        _fill(BASE)
+        _multiply(size)
+        answer = _answers(MarketSearch)
+        volume, pk = Market.objects.order_by(F("volume").desc(), "id").values_list("volume", "id")[size - 2 * PAGE]
+        cursor = base64.urlsafe_b64encode(f"n||{volume}|{pk}".encode()).decode().rstrip("=")
+        deep, first = answer(cursor=cursor), answer()
+        rows = [len(page["results"]) for page in (deep(), first())]
+        timing = bench.alternate(deep, first, rounds=PAGES_READ)
+        yield bench.row(
+            seconds=timing.seconds,
+            yardstick_seconds=timing.yardstick_seconds,
+            n=size,
+            also=rows == [PAGE, PAGE],
+            note=f"row {size - 2 * PAGE:,} against row 1, {PAGES_READ} of each",
+        )
+    _empty()
+
+
+@ratio("S1", target=40.0)
+def searching(bench: Bench) -> Iterable[Row]:
+    """Search while a person types: the slowest of TYPED, page and all; the yardstick is a page of rows by their keys."""
+    for size in SEARCHED_FULL if bench.is_full else SEARCHED_SMALL:
+        _fill(BASE)
+        _multiply(size)
+        started = time.perf_counter()
+        refresh_index()
+        indexed = time.perf_counter() - started
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+        keys = list(Market.objects.order_by("native_id").values_list("pk", flat=True)[:PAGE])
+        answer = _answers(MarketSearch)
+        timings = {
+            typed: bench.alternate(answer(q=typed), partial(_page_by_keys, keys), rounds=SEARCHES) for typed in TYPED
+        }
+        slowest = max(timings.values(), key=lambda timing: timing.seconds / timing.yardstick_seconds)
+        told = ", ".join(f"{typed} {timing.seconds * 1000:.0f}" for typed, timing in timings.items())
+        yield bench.row(
+            seconds=slowest.seconds,
+            yardstick_seconds=slowest.yardstick_seconds,
+            n=size,
+            note=f"ms: {told}; indexed in {indexed:.1f} s",
+        )
+    _empty()
+
+
+def _answers(view: type[MarketSearch]) -> Callable[..., Callable[[], Any]]:
+    """Return what asks a view as a signed-in person would, by parameters; nobody is counted, so that nobody waits."""
+    ask = view.as_view(throttle_classes=())
+    person = get_user_model()(pk=1, username="bench")
+
+    def to(**parameters: str) -> Callable[[], Any]:
+        def answer() -> Any:
+            request = APIRequestFactory().get("/api/v1/markets/search", parameters)
+            force_authenticate(request, user=person)
+            return json.loads(ask(request).render().content)
+
+        return answer
+
+    return to
+
+
+def _page_by_keys(keys: list[int]) -> None:
+    list(Market.objects.filter(pk__in=keys).values(*FIELDS))
+
+
+def _multiply(size: int) -> None:
+    """Copy the markets under other names and volumes, in the database, until there are so many."""
+    columns = [str(field.column) for field in Market._meta.concrete_fields if not field.primary_key]
+    largest = Market.objects.latest("pk").pk
+    for copy in range(1, size // BASE):
+        changed = {
+            "native_id": f"native_id || '-{copy}'",
+            "volume": f"(volume * 31 + {copy} * 1000003) % 10000000000000",
+        }
+        values = ", ".join(changed.get(name, name) for name in columns)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO markets_market ({', '.join(columns)}) SELECT {values} FROM markets_market WHERE id <= %s",  # noqa: S608
+                [largest],
+            )
 
 
 def _anew() -> float:

@@ -36,12 +36,6 @@ class IndexReport:
     written: int = 0
     skipped: bool = False
 
-    @property
-    def sentence(self) -> str:
-        if self.skipped:
-            return "search: skipped, its index is being brought up to date by another run."
-        return f"search: {self.written:,} markets indexed."
-
 
 def refresh_index(*, progress: Callable[[str], None] | None = None) -> IndexReport:
     """Bring the index up to date with the markets, a batch a transaction; a second run writes nothing."""

@@ -117,7 +117,7 @@ def sync_markets(
                 report = _sync_venue(one, full=full, now=now, say=say, accept_drop=accept_drop, client=client(one))
         say(report.sentence)
         runs.append(report)
-    say(refresh_index(progress=say).sentence)
+    refresh_index(progress=say)
     return SyncReport(venues=tuple(runs))
 
 

@@ -57,7 +57,8 @@ def market_list(request: HttpRequest) -> HttpResponse:
         found = RankedPage(Request(request))
         rows = found.rows(filters.qs, COLUMNS)
     except ValidationError as error:
-        page["errors"] = [f"{name}: {texts[0]}" for name, texts in error.detail.items()]  # type: ignore[union-attr]
+        details: Any = error.detail
+        page["errors"] = [f"{name}: {texts[0]}" for name, texts in details.items()]
         return render(request, "baskets/markets.html", page, status=400)
     page |= {"rows": rows, "reading": filters.reading, **found.body(rows, rows)}
     if rows:

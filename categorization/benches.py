@@ -113,7 +113,7 @@ def listing(bench: Bench) -> Iterable[Row]:
 
 @ratio("S1", target=40.0)
 def searching(bench: Bench) -> Iterable[Row]:
-    """Search while a person types: the slowest of TYPED, page and all; the yardstick is a page of rows by their keys."""
+    """Search while a person types: the slowest of TYPED, page and all; the yardstick reads a page of rows by key."""
     for size in SEARCHED_FULL if bench.is_full else SEARCHED_SMALL:
         _fill(BASE)
         _multiply(size)

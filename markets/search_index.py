@@ -19,7 +19,7 @@ from markets.models import Market, SearchDocument
 from markets.wording import Wording, document_of
 
 BATCH = 2_000
-# Words are added up over this many documents before they are written.
+# Words are added up over this many documents, a multiple of a batch, before they are written.
 WORDS_EVERY = 20_000
 SHORTEST_WORD, LONGEST_WORD = 3, 24
 LEASE_SECONDS = 1800
@@ -56,7 +56,7 @@ def refresh_index(*, progress: Callable[[str], None] | None = None) -> IndexRepo
             written += len(documents)
             for document in documents:
                 words.update(_spellable(document))
-            if written % WORDS_EVERY < BATCH:
+            if written % WORDS_EVERY == 0:
                 _add_words(words)
                 if progress is not None:
                     progress(f"search: {written:,} markets indexed so far")

@@ -435,8 +435,10 @@ def test_postgresql_answers_from_its_indexes(now: datetime) -> None:
     refresh_index()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE markets_market, markets_searchdocument, markets_searchword")
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
     assert "Bitmap Index Scan on search_vector" in search_markets(text="cedar 77", now=now).explain()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_indexscan = on")
     # Common words: in the order of the list, each row by its key, until the page is full.
     common = search_markets(text="birch", now=now, reading=replace(read_text("birch"), matches=MOST_RANKED + 1))
     assert "Sort" not in common[:10].explain()

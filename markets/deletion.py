@@ -67,10 +67,10 @@ def delete_markets(*, venue: str = "", now: datetime, progress: Callable[[str], 
     cut off is made up for by the next. The audit trail says what was deleted.
     """
     with ExitStack() as held:
-        for one in [venue] if venue else Venue.values:
-            # A sync that wrote meanwhile would fill what is being emptied.
-            if held.enter_context(lease(f"markets.sync:{one}", seconds=LEASE_SECONDS)) is None:
-                raise DeletionRefused(f"a sync of {one} is running; wait until it has ended")
+        # A sync that wrote meanwhile would fill what is being emptied, and an index would name what is gone.
+        for name in [*(f"sync:{one}" for one in ([venue] if venue else Venue.values)), "search_index"]:
+            if held.enter_context(lease(f"markets.{name}", seconds=LEASE_SECONDS)) is None:
+                raise DeletionRefused(f"another run is at work ({name}); wait until it has ended")
         if protectors := find_protectors(venue=venue):
             raise DeletionRefused("; ".join(protectors))
         planned = plan_deletion(venue=venue)

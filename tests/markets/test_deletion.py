@@ -105,7 +105,8 @@ def test_what_came_to_stand_there_meanwhile_stops_it(mirror: None, now: datetime
 
 
 def test_it_waits_for_no_sync(mirror: None, now: datetime) -> None:
-    with lease("markets.sync:polymarket"):
-        with pytest.raises(CommandError, match="a sync of polymarket is running"):
-            call("--confirm", "DELETE")
+    for name in ("sync:polymarket", "search_index"):
+        with lease(f"markets.{name}"):
+            with pytest.raises(CommandError, match=f"another run is at work .{name}."):
+                call("--confirm", "DELETE")
     assert Market.objects.count() == 3

@@ -81,7 +81,7 @@ def unmake(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("markets", "0001_initial")]
+    dependencies = [("markets", "0002_streamed_quotes")]
 
     operations = [
         migrations.CreateModel(

@@ -358,8 +358,8 @@ WRITE_BUDGETS: dict[str, tuple[int, int]] = {
 }
 # Calls to venues that one trade has under way at the same time.
 SEND_THREADS = env.count("SEND_THREADS", default=8)
-# How long a worker keeps an account's client, with its connections and its opened keys, after its last use; 0: never.
-CLIENT_KEPT_SECONDS = env.count("CLIENT_KEPT_SECONDS", default=300, least=0)
+# How long a worker keeps an open line to an account's venue, never its keys, after its last use; 0: not at all.
+LINE_KEPT_SECONDS = env.count("LINE_KEPT_SECONDS", default=300, least=0)
 # Up to so many orders at one account go each by itself; more go together where the venue takes several at once.
 ORDERS_SENT_SINGLY = env.count("ORDERS_SENT_SINGLY", default=4)
 # A filled leg is sold again without asking only while this trade loses, at worst, no more than either.

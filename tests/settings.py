@@ -26,5 +26,5 @@ CRON_SECRET = "cron-secret-for-tests"
 SEND_THREADS = 1
 # And each order by itself: tests count and break requests. Those of batches turn it on.
 ORDERS_SENT_SINGLY = 1000
-# A client of one test is no client of the next.
-CLIENT_KEPT_SECONDS = 0
+# A line of one test is no line of the next.
+LINE_KEPT_SECONDS = 0

@@ -41,7 +41,7 @@ from trading.quoting import legs_of, quote_basket
 from trading.reconciliation import BEAT
 from trading.venue_state import ask_status
 from trading.venues.base import OrderClient
-from trading.venues.kept import kept_clients
+from trading.venues.kept import kept_lines
 
 SEED = 9
 LEG_DOLLARS = Decimal(10)
@@ -107,7 +107,7 @@ class Acked:
         return execute(sql, params, many, context)
 
     def client(self, account: VenueAccount) -> OrderClient:
-        return cast(OrderClient, _Watched(kept_clients.connect(account, now=clock.now), self))
+        return cast(OrderClient, _Watched(kept_lines.connect(account, now=clock.now), self))
 
 
 class _Watched:
@@ -205,11 +205,11 @@ def at_the_sandbox(bench: Bench) -> Iterator[Desk]:
             connect_sandbox_accounts(user, now=clock.now())
             desk = Desk(user, url)
             for account in VenueAccount.objects.filter(user=user, mode=VenueAccount.Mode.SANDBOX):
-                desk.clients[account.kind] = kept_clients.connect(account, now=clock.now)
+                desk.clients[account.kind] = kept_lines.connect(account, now=clock.now)
             yield desk
             for client in desk.clients.values():
                 client.close()
-            kept_clients.close()
+            kept_lines.close()
     finally:
         process.terminate()
         process.wait(timeout=10)

@@ -152,6 +152,18 @@ def open_sealed(account: VenueAccount) -> Secrets:
     return Secrets(json.loads(plain))
 
 
+def seal_more(account: VenueAccount, more: dict[str, str], *, now: datetime) -> None:
+    """Add to an account's sealed secrets what a worker has found out with them; nothing where they were replaced."""
+    with transaction.atomic():
+        row = VenueAccount.objects.select_for_update().get(pk=account.pk)
+        if bytes(row.sealed_credentials or b"") != bytes(account.sealed_credentials or b""):
+            return
+        seal(row, {**open_sealed(row), **more})
+        row.save(update_fields=["sealed_credentials", "key_version"])
+        audit.record(action="account.secrets_added", subject=f"account:{row.pk}", after={"names": sorted(more)}, at=now)
+    account.sealed_credentials, account.key_version = row.sealed_credentials, row.key_version
+
+
 def rotate(account: VenueAccount) -> bool:
     """Seal again under the newest key, in memory; returns False where that is the case already."""
     if account.key_version == key_ring().current:

@@ -30,7 +30,7 @@ from trading.unwinding import BookReader, unwind_if_short
 from trading.venue_state import ask_status, remember, remember_accepted
 from trading.venues.base import OrderClient, Placement, Sighting, SignedOrder, SubmitResult
 from trading.venues.clients import Connect, book_reader
-from trading.venues.kept import kept_clients
+from trading.venues.kept import kept_lines
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def run_trade(
     way back of a trade that promised one. Deadlines inside the run go by the stopwatch.
     """
     told, now_fn = now_fn or clock.now, now_fn or clock.steady()
-    run = _Run(trade_id, connect=connect or partial(kept_clients.connect, now=told), now_fn=now_fn, sleep=sleep)
+    run = _Run(trade_id, connect=connect or partial(kept_lines.connect, now=told), now_fn=now_fn, sleep=sleep)
     still_open = 0
     try:
         while True:

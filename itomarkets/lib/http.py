@@ -89,6 +89,21 @@ def forget_limiters() -> None:
         _limiters.clear()
 
 
+def open_client(base_url: str, **more: Any) -> httpx.Client:
+    """Open connections to one base URL: of HTTP/1.1, never redirected."""
+    base = httpx.URL(base_url)
+    return httpx.Client(
+        base_url=base,
+        headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+        follow_redirects=False,
+        # A proxy from the environment must not be asked for this machine itself.
+        trust_env=not is_loopback(base.host),
+        # Reading every authority's certificate takes 50 ms; a plain address, never redirected, needs none.
+        verify=base.scheme == "https",
+        **more,
+    )
+
+
 class HttpClient:
     """JSON over HTTP to one base URL of one venue. Safe to share between threads.
 
@@ -112,16 +127,7 @@ class HttpClient:
         self._base = httpx.URL(base_url.rstrip("/"))
         self._sleep = sleep
         self._limiter = limiter or limiter_for(venue, self._base.netloc.decode(), requests_per_second)
-        self._client = httpx.Client(
-            transport=transport,
-            timeout=timeout_seconds,
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
-            follow_redirects=False,
-            # A proxy from the environment must not be asked for this machine itself.
-            trust_env=not is_loopback(self._base.host),
-            # Reading every authority's certificate takes 50 ms; a plain address, never redirected, needs none.
-            verify=self._base.scheme == "https",
-        )
+        self._client = open_client(base_url, transport=transport, timeout=timeout_seconds)
 
     def close(self) -> None:
         self._client.close()

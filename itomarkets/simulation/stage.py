@@ -106,8 +106,8 @@ class Stage:
         changed: dict[str, Any] = {
             "VENUES": "sandbox", "SANDBOX_URL": URL, **urls, "CREDENTIAL_KEYS": KEYS, "SEND_THREADS": 1,
             "ORDERS_SENT_SINGLY": self.sent_singly,
-            # A client that outlives its seed would remember.
-            "CLIENT_KEPT_SECONDS": 0,
+            # A line that outlives its seed would remember.
+            "LINE_KEPT_SECONDS": 0,
             "KALSHI_KEY_ID": "", "KALSHI_PRIVATE_KEY": "", "WRITE_BUDGETS": {**settings.WRITE_BUDGETS, **self.budgets},
         }  # fmt: skip
         # What is first loaded within a seed would draw of its chance there, and nowhere else.

@@ -7,6 +7,7 @@ import pytest
 from accounts.models import User
 from markets.sync import sync_markets
 from tests.factories import make_user
+from tests.trading.house import migrated as migrated
 from tests.trading.sandbox_world import Exchange, point_settings_at, running_exchange
 from tests.trading.venue import KEYS, Books
 from trading.accounts import connect_sandbox_accounts

@@ -10,18 +10,21 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
+from logging import Logger
 from pathlib import Path
 from typing import Any
 
+import hpack
 import pytest
 from django.apps import apps
 from django.conf import settings as configured
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.views.debug import ExceptionReporter
 from kombu import Connection
+from polymarket.clients._transport import SyncTransport
 from redis import Redis
 
 from accounts.models import User
@@ -34,7 +37,8 @@ from tests.trading.venue import KEYS
 from trading import tasks
 from trading.credentials import open_sealed
 from trading.models import Trade, VenueAccount
-from trading.venues.clients import order_client
+from trading.venues.clients import open_line, order_client
+from trading.venues.polymarket import PolymarketLine
 
 # Not a secret, and in the same sealed rows' neighbourhood: whoever cannot find this finds nothing.
 CONTROL = "control-canary-is-found"
@@ -48,22 +52,36 @@ class Everything(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(f"{record.getMessage()} {record.args!r} {self.format(record)}")
+        self.lines.append(f"{record.name}: {record.getMessage()} {record.args!r} {self.format(record)}")
+
+
+# Whose loggers could see a request, whether they have been loaded yet or not.
+ON_THE_WAY = ("httpx", "httpcore", "hpack", "h2", "websockets", "polymarket", "urllib3", "asyncio")
 
 
 @pytest.fixture
-def log() -> Iterator[Everything]:
-    """Every logger at its widest, those of httpx, httpcore and the exchange's client too."""
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Everything]:
+    """Every logger there is at its widest, and the SDK's own switched on, which the product leaves off."""
+    init = SyncTransport.__init__
+
+    def talkative(self: SyncTransport, **values: Any) -> None:
+        init(self, **{**values, "logger": logging.getLogger("polymarket.sdk")})
+
+    monkeypatch.setattr(SyncTransport, "__init__", talkative)
+    # As with DEBUG: each statement and its values.
+    monkeypatch.setattr(connections["default"], "force_debug_cursor", True)
     handler, root = Everything(), logging.getLogger()
-    names = [None, "httpx", "httpcore", "polymarket", "trading", "django", "django.db.backends", "celery"]
-    before = {name: logging.getLogger(name).level for name in names}
+    names = [None, *ON_THE_WAY, *(name for name, kind in root.manager.loggerDict.items() if isinstance(kind, Logger))]
+    before = {logger: (logger.level, logger.propagate, logger.disabled) for logger in map(logging.getLogger, names)}
     root.addHandler(handler)
-    for name in names:
-        logging.getLogger(name).setLevel(logging.DEBUG)
+    for logger in before:
+        logger.setLevel(logging.DEBUG)
+        logger.propagate, logger.disabled = True, False
     yield handler
     root.removeHandler(handler)
-    for name, level in before.items():
-        logging.getLogger(name).setLevel(level)
+    for logger, (level, propagate, disabled) in before.items():
+        logger.setLevel(level)
+        logger.propagate, logger.disabled = propagate, disabled
 
 
 def secrets_of(accounts: list[VenueAccount]) -> list[str]:
@@ -118,7 +136,8 @@ def test_a_secret_is_found_nowhere_after_all_that_is_done_with_it(
     tasks.examine_account(accounts[0].pk)
     logging.getLogger("trading").info("%s", CONTROL)
 
-    assert any("HTTP Request" in line or "httpcore" in line for line in log.lines), "the clients logged nothing"
+    for name in ("httpx: HTTP Request", "httpcore.http11: ", "polymarket.sdk: ", "django.db.backends: "):
+        assert any(line.startswith(name) for line in log.lines), f"{name} was not heard"
     assert_nowhere("\n".join(log.lines), secrets, control=CONTROL, where="the logs")
     assert_nowhere(dumped(), secrets, control=CONTROL, where="the database")
     kept = [*AuditEntry.objects.values("before", "after", "subject"), *JobRun.objects.values()]
@@ -133,6 +152,18 @@ def test_a_secret_is_found_nowhere_after_all_that_is_done_with_it(
         row = listing.context["cl"].queryset.first()
         page = client.get(reverse(f"admin:trading_{name}_change", args=[row.pk])).content.decode()
         assert_nowhere(page, secrets, control=str(row.pk), where=f"the admin's {name}")
+
+
+def test_what_is_sent_to_the_exchanges_goes_by_http_1_whose_loggers_do_not_name_headers(
+    exchange: Exchange, log: Everything
+) -> None:
+    hpack.Encoder().encode([("poly_passphrase", CONTROL)])
+    # HTTP/2 would write down each header that it sends, and keep it in its table as long as the line is open.
+    assert any(line.startswith("hpack") and CONTROL in line for line in log.lines)
+    for account in VenueAccount.objects.all():
+        with closing(open_line(account)) as line:
+            clients = line.clients.values() if isinstance(line, PolymarketLine) else [line._client]  # type: ignore[attr-defined]
+            assert not any(client._transport._pool._http2 for client in clients)
 
 
 def fails_while_it_holds(account: VenueAccount, now: datetime) -> None:

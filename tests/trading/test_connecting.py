@@ -20,7 +20,7 @@ from trading.accounts import AccountRefused
 from trading.connecting import connect_venue, disconnect_account, modes_to_connect, switch_live
 from trading.credentials import open_sealed
 from trading.models import Order, VenueAccount
-from trading.venues.polymarket import Hosts, PolymarketOrders
+from trading.venues.polymarket import Hosts, PolymarketLine, PolymarketOrders
 
 PASSWORD = "correct horse battery staple"
 CANARY = "c0ffee" * 10 + "beef"
@@ -201,7 +201,7 @@ def test_the_sdks_words_about_a_malformed_key_are_not_passed_on() -> None:
     hosts = Hosts(clob="http://127.0.0.1:9", gamma="http://127.0.0.1:9", data="http://127.0.0.1:9")
     for wrong in (f"0x{CANARY}zz", "f" * 64):
         with pytest.raises(Exception, match="malformed") as refused:
-            PolymarketOrders(secrets={"private_key": wrong, "wallet": WALLET}, hosts=hosts)
+            PolymarketOrders(secrets={"private_key": wrong, "wallet": WALLET}, line=PolymarketLine(hosts))
         assert CANARY not in str(refused.getrepr(style="long", showlocals=False, chain=True).reprcrash)
         assert refused.value.__suppress_context__
 

@@ -24,7 +24,7 @@ from markets.models import Market
 from tests.trading.sandbox_world import Exchange
 from tests.trading.test_polymarket_orders import KNOWN, NEG_RISK, STANDARD, WALLET
 from trading.models import Order, VenueAccount
-from trading.venues.polymarket import Hosts, PolymarketOrders, order_hash
+from trading.venues.polymarket import Hosts, PolymarketLine, PolymarketOrders, order_hash
 
 D = Decimal
 # The public development key of venue clients' own test suites.
@@ -140,7 +140,7 @@ def test_what_is_signed_is_the_order_and_its_cap(exchange: Exchange, now: dateti
     wallet = wallets_of(owner)[signature_type]
     account = VenueAccount(kind="polymarket", mode="sandbox")
     hosts = Hosts(clob=f"{exchange.url}/clob", gamma=f"{exchange.url}/gamma", data=f"{exchange.url}/data")
-    client = PolymarketOrders(secrets={"private_key": key, "wallet": wallet}, hosts=hosts)
+    client = PolymarketOrders(secrets={"private_key": key, "wallet": wallet}, line=PolymarketLine(hosts))
     try:
         assert client.signature_type() == signature_type
         for native_id, contract in EXCHANGES.items():

@@ -1,6 +1,8 @@
 """F23: a clock that is wrong, or steps, neither loses an order nor signs with a time that the venue refuses."""
 
+import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -21,6 +23,7 @@ from tests.trading.venue import Books, FakeVenue
 from trading.models import Order, VenueAccount
 from trading.venues.clients import order_client
 from trading.venues.kalshi import KalshiOrders
+from trading.venues.polymarket import PolymarketOrders
 from trading.venues.venue_time import VenueTime, time_of
 
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -200,3 +203,23 @@ def test_f23_an_order_whose_plan_lies_ahead_is_not_sent_for_its_deadline_means_n
     assert set(trade.orders.values_list("status", flat=True)) == {"denied"}
     assert "clock was set back" in trade.orders.earliest("pk").reason
     assert venue.posts == []
+
+
+@both_skews
+def test_f23_polymarkets_orders_and_requests_are_stamped_in_its_time_by_the_sdk_too(
+    exchange: Exchange, user: User, now: datetime, skew: timedelta
+) -> None:
+    """The SDK has no setting for it: a version that stamps elsewhere must not pass for one that does it here."""
+    trade = buy(user, held_basket(), now)
+    order = trade.orders.get(account__kind="polymarket")
+    with closing(order_client(order.account, now=lambda: now)) as client:
+        assert isinstance(client, PolymarketOrders)
+        client._time.learn(clock.machine_now() + skew)
+        there = (clock.machine_now() + skew).timestamp()
+        stamped = json.loads(client.sign(order).payload)["timestamp"] / 1000
+        signs = client._client._ctx.secure_clob._header_resolver
+        assert signs is not None
+        requested = int(signs("GET", "/data/orders", None)["POLY_TIMESTAMP"])
+        client._time.forget()
+    assert abs(stamped - there) < 60
+    assert abs(requested - there) < 60

@@ -162,6 +162,12 @@ class SubmitsMany(Protocol):
         ...
 
 
+class Line(Protocol):
+    """Open connections to a venue, with nothing of an account's secrets."""
+
+    def close(self) -> None: ...
+
+
 class OrderClient(Protocol):
     """One account's hand at its venue. Raises only the errors of `itomarkets.lib.venues`."""
 

@@ -12,9 +12,9 @@ from itomarkets.lib.venues import Venue, VenueAuthError
 from markets.models import Market
 from markets.venues.base import OrderBook
 from markets.venues.clients import kalshi_reads, read_client
-from trading.credentials import CredentialUnreadable, open_sealed
+from trading.credentials import CredentialUnreadable, open_sealed, seal_more
 from trading.models import VenueAccount
-from trading.venues.base import OrderClient
+from trading.venues.base import Line, OrderClient
 from trading.venues.kalshi import KalshiOrders
 from trading.venues.paper import PaperOrders
 
@@ -57,27 +57,63 @@ def urls_of(mode: str) -> dict[str, str]:
     return LIVE_URLS
 
 
-def order_client(account: VenueAccount, *, now: Callable[[], datetime]) -> OrderClient:
-    """Open the client of one account; close it after use. Raises VenueAuthError where the secrets do not open."""
-    if account.is_paper:
-        return PaperOrders(account=account, fetch_books=fetch_books, now=now)
-    try:
-        secrets = open_sealed(account)
-    except CredentialUnreadable as error:
-        raise VenueAuthError(str(error), venue=account.kind) from error
+def open_line(account: VenueAccount) -> Line:
+    """Open connections to an account's venue; no key is needed for it."""
     urls = urls_of(account.mode)
     if account.kind == VenueAccount.Kind.KALSHI:
-        http = HttpClient(
+        return HttpClient(
             urls["KALSHI_URL"],
             venue=Venue.KALSHI,
             requests_per_second=settings.VENUE_REQUESTS_PER_SECOND[Venue.KALSHI],
             timeout_seconds=settings.VENUE_TIMEOUT_SECONDS,
         )
-        return KalshiOrders(http=http, key_id=secrets["key_id"], private_key_pem=secrets["private_key_pem"], now=now)
     # The SDK takes a second to import; only workers that trade there pay for it.
-    from trading.venues.polymarket import Hosts, PolymarketOrders
+    from trading.venues.polymarket import Hosts, PolymarketLine
 
-    hosts = Hosts(
-        clob=urls["POLYMARKET_CLOB_URL"], gamma=urls["POLYMARKET_GAMMA_URL"], data=urls["POLYMARKET_DATA_URL"]
+    return PolymarketLine(
+        Hosts(clob=urls["POLYMARKET_CLOB_URL"], gamma=urls["POLYMARKET_GAMMA_URL"], data=urls["POLYMARKET_DATA_URL"])
     )
-    return PolymarketOrders(secrets=secrets, hosts=hosts, now=now)
+
+
+def order_client(
+    account: VenueAccount,
+    *,
+    now: Callable[[], datetime],
+    line: Line | None = None,
+    give_back: Callable[[], None] | None = None,
+) -> OrderClient:
+    """Open an account's secrets and the client that signs with them, until it is closed.
+
+    Over `line` where one is open already: `give_back` is called when the client is closed. Raises
+    VenueAuthError where the secrets do not open.
+    """
+    if account.is_paper:
+        return PaperOrders(account=account, fetch_books=fetch_books, now=now)
+    line = line or open_line(account)
+    give_back = give_back or line.close
+    try:
+        return _opened(account, now=now, line=line, give_back=give_back)
+    except CredentialUnreadable as error:
+        give_back()
+        raise VenueAuthError(str(error), venue=account.kind) from error
+    except Exception:
+        give_back()
+        raise
+
+
+def _opened(
+    account: VenueAccount, *, now: Callable[[], datetime], line: Line, give_back: Callable[[], None]
+) -> OrderClient:
+    secrets = open_sealed(account)
+    if isinstance(line, HttpClient):
+        key_id, pem = secrets["key_id"], secrets["private_key_pem"]
+        return KalshiOrders(http=line, key_id=key_id, private_key_pem=pem, now=now, give_back=give_back)
+    from trading.venues.polymarket import PolymarketLine, PolymarketOrders
+
+    assert isinstance(line, PolymarketLine)
+    client = PolymarketOrders(secrets=secrets, line=line, now=now, give_back=give_back)
+    if client.derived:
+        # Deriving it asks the venue: done once, and sealed like what was typed.
+        seal_more(account, client.derived, now=now())
+        client.derived = None
+    return client

@@ -243,12 +243,21 @@ def _decimal(row: Any, name: str) -> Decimal:
 
 
 class KalshiOrders:
-    """One Kalshi account, with its own signing key."""
+    """One Kalshi account, its signing key, checked when it was connected, open until `close`."""
 
-    def __init__(self, *, http: HttpClient, key_id: str, private_key_pem: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        http: HttpClient,
+        key_id: str,
+        private_key_pem: str,
+        now: Callable[[], datetime],
+        give_back: Callable[[], None] | None = None,
+    ) -> None:
         self._http = http
+        self._give_back = give_back or http.close
         self._key_id = key_id
-        self._key: PrivateKey = load_private_key(private_key_pem)
+        self._key: PrivateKey = load_private_key(private_key_pem, was_checked=True)
         self._now = now
         self._time = time_of(http.host)
 
@@ -256,7 +265,9 @@ class KalshiOrders:
         return "<KalshiOrders>"
 
     def close(self) -> None:
-        self._http.close()
+        """Let the key go, and give the connections back."""
+        if self.__dict__.pop("_key", None) is not None:
+            self._give_back()
 
     def sign(self, order: Order) -> SignedOrder:
         body = orjson.dumps(wire_order(order))

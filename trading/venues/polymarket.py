@@ -9,23 +9,33 @@ Never the SDK's place_*: those may send approvals on chain.
 import dataclasses
 import json
 import logging
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 import httpx
 from django.conf import settings
 from eth_account import Account
 from eth_account.messages import encode_typed_data
+from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from polymarket import environments
+from polymarket._internal.actions.auth import create_or_derive_api_key_sync, fetch_api_keys_sync
 from polymarket._internal.actions.orders import orders as sdk_orders
-from polymarket._internal.wallet import signature_type_for, try_classify_wallet_type
+from polymarket._internal.actions.orders.cache import SyncOrderMetadataCache
+from polymarket._internal.context import SyncSecureClientContext
+from polymarket._internal.environment import WalletDerivationConfig
+from polymarket._internal.eoa.rpc import SyncJsonRpcClient
+from polymarket._internal.hmac import build_hmac_signature
+from polymarket._internal.l1_auth import sign_api_key_auth
+from polymarket._internal.wallet import WalletType, signature_type_for, try_classify_wallet_type
 from polymarket.clients import secure as sdk_secure
-from polymarket.clients._transport import SyncTransport
+from polymarket.clients._transport import SyncHeaderResolver, SyncTransport, TransportOptions
 from polymarket.clients.secure import SecureClient
 from polymarket.errors import (
     InsufficientLiquidityError,
@@ -41,9 +51,10 @@ from polymarket.models import ApiKeyCreds
 from polymarket.models.clob.account import ClobTrade
 from polymarket.models.clob.order_response import AcceptedOrder, OrderResponse, RejectedOrder
 from polymarket.models.clob.orders import SignedOrder as SdkOrder
+from polymarket.types import EvmAddress
 
 from itomarkets.lib import clock
-from itomarkets.lib.http import LONGEST_WAIT_SECONDS, limiter_for
+from itomarkets.lib.http import LONGEST_WAIT_SECONDS, limiter_for, open_client
 from itomarkets.lib.rounding import ZERO, quantize
 from itomarkets.lib.venues import (
     Side,
@@ -85,6 +96,8 @@ LONGEST_LISTING = 10_000
 # What a re-sent order is told: it exists, so its fate must be read.
 DUPLICATED = "duplicated"
 SERVICE_UNAVAILABLE = 503
+UNAUTHORIZED = 401
+API_KEY_PARTS = ("key", "secret", "passphrase")
 # "Trading is currently disabled": neither orders nor cancels. It has no code.
 DISABLED = "currently disabled"
 # What the SDK calls the modes that it knows.
@@ -210,6 +223,16 @@ def batch_results(replies: Sequence[OrderResponse], hashes: Mapping[int, str]) -
     return results
 
 
+@lru_cache(maxsize=1000)
+def _wallet_type(signer: str, wallet: str, config: WalletDerivationConfig) -> WalletType | None:
+    """Tell which of a key's wallets an address is; None for another's. Both addresses are public."""
+    return try_classify_wallet_type(signer=signer, wallet=wallet, config=config)
+
+
+def _has_api(secrets: dict[str, str]) -> bool:
+    return all(secrets.get(f"api_{name}") for name in API_KEY_PARTS)
+
+
 def _native(signed: SignedOrder) -> SdkOrder:
     return signed.native or SdkOrder(**json.loads(signed.payload))
 
@@ -263,104 +286,195 @@ def token_of(order: Order) -> str:
     return order.market.yes_token if order.side == Side.YES else order.market.no_token
 
 
-class _SdkTime:
-    """Stands in for the `time` module where the SDK reads the time to sign: it has no setting for a venue's clock.
+# The SDK has no setting for a venue's clock: while a thread signs, an order is stamped by the clock set here.
+_signing = threading.local()
 
-    A process trades with one exchange's hosts, so one clock serves every client.
+
+def _stamp_ms() -> int:
+    venue: VenueTime = getattr(_signing, "venue", None) or VenueTime()
+    return int(venue.now(clock.machine_now()).timestamp() * 1000)
+
+
+if not callable(getattr(sdk_orders, "_current_timestamp_ms", None)):
+    raise ImportError("polymarket-client stamps its orders elsewhere than in the pinned version: say where, here.")
+setattr(sdk_orders, "_current_timestamp_ms", _stamp_ms)  # noqa: B010
+
+
+def account_headers(signer: str, credentials: ApiKeyCreds, venue: VenueTime) -> SyncHeaderResolver:
+    """Return what signs requests with an account's API key, in the venue's time."""
+
+    def headers(method: str, path: str, body: str | None) -> dict[str, str]:
+        seconds = int(venue.now(clock.machine_now()).timestamp())
+        signed = {"secret": credentials.secret, "timestamp": seconds, "method": method, "path": path, "body": body}
+        return {
+            "POLY_ADDRESS": signer,
+            "POLY_API_KEY": credentials.key,
+            "POLY_PASSPHRASE": credentials.passphrase,
+            "POLY_SIGNATURE": build_hmac_signature(**signed),  # type: ignore[arg-type]
+            "POLY_TIMESTAMP": str(seconds),
+        }
+
+    return headers
+
+
+def environment_at(hosts: Hosts) -> environments.Environment:
+    """Return the SDK's settings with other hosts: it has no public way to set them."""
+    config = dataclasses.replace(
+        environments.PRODUCTION._config, clob_url=hosts.clob, gamma_url=hosts.gamma, data_url=hosts.data
+    )
+    return environments._create_environment(name="itomarkets", config=config)
+
+
+class _NoLine(httpx.BaseTransport):
+    """Stands where the SDK would speak to what no order needs: its relayer, its gateways and the chain."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError(f"{request.url.host} is not spoken to")
+
+
+class PolymarketLine:
+    """Open connections to the exchange's hosts, and what is public of its markets. Holds no key; threads share it.
+
+    HTTP/1.1 on purpose: HTTP/2 keeps what it has sent in a table of headers, the passphrase among it.
     """
 
-    def __init__(self) -> None:
-        self.venue = VenueTime()
+    def __init__(self, hosts: Hosts) -> None:
+        self.hosts = hosts
+        self.environment = environment_at(hosts)
+        self.time = time_of(hosts.clob)
+        options = TransportOptions()
+        self.clients = {
+            name: open_client(url, timeout=options.timeout, limits=options.limits)
+            for name, url in dataclasses.asdict(hosts).items()
+        }
+        self.none = httpx.Client(transport=_NoLine(), trust_env=False)
+        self.metadata = SyncOrderMetadataCache()
+        # The id of the API key that the venue, asked over this line, has said it knows.
+        self.known_key = ""
 
-    def time(self) -> float:
-        return self.venue.now(clock.machine_now()).timestamp()
+    def close(self) -> None:
+        for client in self.clients.values():
+            client.close()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
+    def transport(self, name: str, *, signs: SyncHeaderResolver | None = None) -> SyncTransport:
+        """Return the SDK's transport over the open connections to a host."""
+        url = getattr(self.hosts, name)
+        return SyncTransport(base_url=url, client=self.clients[name], header_resolver=signs)
+
+    def measure(self) -> None:
+        """Learn the order book's time, unless it is known; without an answer ours is used."""
+        if self.time.is_known(within_seconds=TIME_LASTS_SECONDS):
+            return
+        try:
+            self.time.learn(datetime.fromtimestamp(int(str(self.transport("clob").get_json("/time"))), UTC))
+        except (PolymarketError, ValueError, httpx.HTTPError) as error:
+            logger.warning("polymarket: its time could not be read: %s", type(error).__name__)
+
+    def connect(
+        self, *, signer: LocalAccount, wallet: str, wallet_type: WalletType, credentials: ApiKeyCreds
+    ) -> SecureClient:
+        """Make the SDK's client over this line.
+
+        Not by its `create`: for a wallet that is a contract that asks the venue's relayer whether it stands, and
+        deploys a deposit wallet that does not. Here nothing is looked up on chain and nothing deployed.
+        """
+        none = SyncTransport(base_url="", client=self.none)
+        context = SyncSecureClientContext(
+            environment=self.environment,
+            gamma=self.transport("gamma"),
+            data=self.transport("data"),
+            clob=self.transport("clob"),
+            secure_clob=self.transport("clob", signs=account_headers(signer.address, credentials, self.time)),
+            rfq=none,
+            relayer=none,
+            combos=none,
+            builder_gateway=none,
+            rpc=SyncJsonRpcClient(none),
+            signer=signer,
+            signer_type="OWNER",
+            credentials=credentials,
+            wallet=EvmAddress(to_checksum_address(wallet)),
+            wallet_type=wallet_type,
+            api_key=None,
+            order_metadata=self.metadata,
+        )
+        return SecureClient(ctx=context, _create_token=sdk_secure._CREATE_TOKEN)
+
+    def credentials(self, *, signer: LocalAccount, given: ApiKeyCreds | None) -> ApiKeyCreds:
+        """Return the API key that was given while the venue knows it, else the one that the private key gives."""
+        if given is not None:
+            if self.known_key != given.key:
+                probe = self.transport("clob", signs=account_headers(signer.address, given, self.time))
+                self.known_key = given.key if _knows(probe, given.key) else ""
+            if self.known_key:
+                return given
+        seconds = int(self.time.now(clock.machine_now()).timestamp())
+        asked = sign_api_key_auth(signer, chain_id=CHAIN_ID, timestamp=seconds, nonce=0)
+        return create_or_derive_api_key_sync(self.transport("clob"), asked)
 
 
-_sdk_time = _SdkTime()
-for _module in (sdk_secure, sdk_orders):
-    setattr(_module, "time", _sdk_time)  # noqa: B010
-
-
-def _measure(venue: VenueTime, clob_url: str) -> None:
-    """Learn the order book's time, unless it is known; without an answer ours is used."""
-    if venue.is_known(within_seconds=TIME_LASTS_SECONDS):
-        return
-    transport = SyncTransport(base_url=clob_url)
+def _knows(probe: SyncTransport, key: str) -> bool:
     try:
-        venue.learn(datetime.fromtimestamp(int(str(transport.get_json("/time"))), UTC))
-    except (PolymarketError, ValueError, httpx.HTTPError) as error:
-        logger.warning("polymarket: its time could not be read: %s", type(error).__name__)
-    finally:
-        transport.close()
+        return key in fetch_api_keys_sync(probe)
+    except RequestRejectedError as error:
+        if error.status == UNAUTHORIZED:
+            return False
+        raise
 
 
 class PolymarketOrders:
-    """One Polymarket wallet."""
+    """One Polymarket wallet, its key open until `close`."""
 
-    def __init__(self, *, secrets: dict[str, str], hosts: Hosts, now: Callable[[], datetime] = clock.now) -> None:
+    def __init__(
+        self,
+        *,
+        secrets: dict[str, str],
+        line: PolymarketLine,
+        now: Callable[[], datetime] = clock.now,
+        give_back: Callable[[], None] | None = None,
+    ) -> None:
         self._now = now
-        self._time = time_of(hosts.clob)
-        _measure(self._time, hosts.clob)
-        _sdk_time.venue = self._time
-        # The SDK has no public host setting; see its environments module at the pinned version.
-        self._config = dataclasses.replace(
-            environments.PRODUCTION._config,
-            clob_url=hosts.clob,
-            gamma_url=hosts.gamma,
-            data_url=hosts.data,
-        )
-        environment = environments._create_environment(name="itomarkets", config=self._config)
-        credentials = None
-        if all(secrets.get(name) for name in ("api_key", "api_secret", "api_passphrase")):
-            credentials = ApiKeyCreds(
-                key=secrets["api_key"], secret=secrets["api_secret"], passphrase=secrets["api_passphrase"]
-            )
+        self._give_back = give_back or line.close
+        self._time = line.time
+        line.measure()
+        self._config = line.environment._config
+        given = ApiKeyCreds(**{name: secrets[f"api_{name}"] for name in API_KEY_PARTS}) if _has_api(secrets) else None
         with _translated("connecting"):
             try:
-                signer = Account.from_key(secrets["private_key"]).address
-                own = try_classify_wallet_type(
-                    signer=signer, wallet=secrets["wallet"], config=self._config.wallet_derivation
-                )
-                if own is None:
-                    # The SDK would ask the chain whether it is a session key, which we do not take.
-                    raise VenueAuthError(
-                        "polymarket, connecting: the funder wallet is none of this key's wallets. "
-                        "Connect the account again with the wallet that the deposit page shows.",
-                        venue=Venue.POLYMARKET,
-                        code=FOREIGN_WALLET,
-                    )
-                # Not `create`: for a wallet that is a contract it asks the venue's relayer whether it stands, and
-                # deploys a deposit wallet that does not. Here nothing is looked up on chain and nothing deployed.
-                self._client = SecureClient._create(
-                    private_key=secrets["private_key"],
-                    wallet=secrets["wallet"],
-                    environment=environment,
-                    credentials=credentials,
-                    api_key=None,
-                    nonce=0,
-                    validate_credentials=True,
-                    logger=None,
-                    on_rate_limit_update=None,
-                )
+                signer = cast(LocalAccount, Account.from_key(secrets["private_key"]))
+                own = _wallet_type(signer.address, secrets["wallet"], self._config.wallet_derivation)
             except (UserInputError, ValueError, TypeError):
                 # Its text, and those it came from, repeat the key.
                 raise VenueAuthError(
                     "polymarket, connecting: the private key or the wallet is malformed. Connect the account again.",
                     venue=Venue.POLYMARKET,
                 ) from None
+            if own is None:
+                # The SDK would ask the chain whether it is a session key, which we do not take.
+                raise VenueAuthError(
+                    "polymarket, connecting: the funder wallet is none of this key's wallets. "
+                    "Connect the account again with the wallet that the deposit page shows.",
+                    venue=Venue.POLYMARKET,
+                    code=FOREIGN_WALLET,
+                )
+            held = line.credentials(signer=signer, given=given)
+            self._client = line.connect(signer=signer, wallet=secrets["wallet"], wallet_type=own, credentials=held)
+        # What was derived anew, for the account's row to keep sealed.
+        self.derived = None if held is given else {f"api_{name}": getattr(held, name) for name in API_KEY_PARTS}
 
     def __repr__(self) -> str:
         return "<PolymarketOrders>"
 
     def close(self) -> None:
-        self._client.close()
+        """Let the key go, and give the connections back."""
+        self.derived = None
+        if self.__dict__.pop("_client", None) is not None:
+            self._give_back()
 
     def sign(self, order: Order) -> SignedOrder:
         token = token_of(order)
         is_buy = order.action == TradeAction.BUY
+        _signing.venue = self._time
         with _translated("signing"):
             signed = self._client.create_limit_order(
                 asset_id=token, price=order.limit_price, size=order.count, side="BUY" if is_buy else "SELL"

@@ -178,3 +178,66 @@ def test_an_order_that_is_done_later_turns_up_by_the_runs_clock(stage: Stage) ->
     assert [order["client_order_id"] for order in client.get("/portfolio/orders")["orders"]] == ["late"]
     logged = request(client.app, "GET", "/control/requests").json()["requests"]
     assert (logged[0]["method"], logged[0]["fault"]) == ("POST", "zombie")
+
+
+def waits_of(app: FaultyConnections, monkeypatch: pytest.MonkeyPatch, *posts: tuple[str, Any]) -> list[float]:
+    """Send requests, and return how long each answer was held back."""
+    waits: list[float] = []
+
+    async def noted(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(app, "sleep", noted)
+    for path, body in posts:
+        request(app, "POST", path, json=body)
+    return waits
+
+
+SINGLE, BATCH = f"{BASE}/portfolio/events/orders", f"{BASE}/portfolio/events/orders/batched"
+
+
+def test_a_latency_holds_back_answers_to_orders_alone_and_the_same_seed_draws_the_same(
+    app: FaultyConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posts: list[tuple[str, Any]] = [
+        (SINGLE, {}), (SINGLE, {}), ("/clob/order", {}), (BATCH, {"orders": [{}, {}, {}]}), ("/clob/orders", [{}, {}]),
+        ("/control/accounts", {"name": "demo"}),
+    ]  # fmt: skip
+    assert waits_of(app, monkeypatch, *posts) == []
+    runs = []
+    for seed in (9, 9, 10):
+        setting = {"least_seconds": 1.0, "most_seconds": 3.0, "seed": seed}
+        told = request(app, "POST", "/control/latency", json=setting).json()
+        assert told == {**setting, "drawn": []}
+        waits = waits_of(app, monkeypatch, *posts)
+        drawn = request(app, "GET", "/control/latency").json()["drawn"]
+        # One each of the single orders, then each of both batches, which are as slow as their slowest.
+        assert len(drawn) == 8
+        assert all(1.0 <= seconds <= 3.0 for seconds in drawn)
+        expected = [*drawn[:3], max(drawn[3:6]), max(drawn[6:])]
+        assert waits == pytest.approx(expected, abs=0.5)
+        assert all(wait <= seconds for wait, seconds in zip(waits, expected, strict=True))
+        runs.append(drawn)
+    assert runs[0] == runs[1] != runs[2]
+    request(app, "POST", "/control/latency", json={})
+    assert waits_of(app, monkeypatch, *posts) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"least_seconds": -1}, "expected 0 to 60"),
+        ({"most_seconds": 61}, "expected 0 to 60"),
+        ({"most_seconds": "2"}, "expected 0 to 60"),
+        ({"least_seconds": 2, "most_seconds": 1}, "no more than most_seconds"),
+        ({"most_seconds": 1, "seed": 1.5}, "whole number"),
+    ],
+)
+def test_a_latency_that_cannot_be_played_gets_a_sentence_and_leaves_the_last(
+    app: FaultyConnections, body: dict[str, Any], says: str
+) -> None:
+    request(app, "POST", "/control/latency", json={"least_seconds": 1, "most_seconds": 2})
+    answer = request(app, "POST", "/control/latency", json=body)
+    assert answer.status_code == 400
+    assert says in answer.json()["error"]
+    assert request(app, "GET", "/control/latency").json()["most_seconds"] == 2

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-from polymarket import environments
 from polymarket.clients.secure import SecureClient
 from polymarket.errors import RequestRejectedError
 from polymarket.models import ApiKeyCreds
@@ -18,6 +17,7 @@ from polymarket.models.clob.orders import SignedOrder
 
 from itomarkets.sandbox.polymarket_auth import order_hash, parse_order
 from tests.sandbox.polymarket_world import Bench, Member
+from trading.venues.polymarket import Hosts, environment_at
 
 
 @pytest.fixture
@@ -46,15 +46,7 @@ def ada(bench: Bench) -> Member:
 
 @pytest.fixture
 def client(ada: Member, address: str) -> Iterator[SecureClient]:
-    config = dataclasses.replace(
-        environments.PRODUCTION._config,
-        clob_url=f"{address}/clob",
-        gamma_url=f"{address}/gamma",
-        data_url=f"{address}/data",
-        relayer_url=f"{address}/relayer",
-        rpc_url=f"{address}/rpc",
-    )
-    environment = environments._create_environment(name="sandbox", config=config)
+    environment = environment_at(Hosts(clob=f"{address}/clob", gamma=f"{address}/gamma", data=f"{address}/data"))
     found = SecureClient.create(
         private_key=ada.account.polymarket_private_key, wallet=ada.address, environment=environment
     )

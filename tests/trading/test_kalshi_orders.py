@@ -316,3 +316,27 @@ def test_balance_and_net_counts_are_exact() -> None:
     other = Market(pk=2, venue="kalshi", native_id="KXOTHER")
     assert own.cash() == D("1.2399")
     assert own.net_counts([market, other]) == {1: D("-12.5"), 2: D(0)}
+
+
+@pytest.mark.parametrize(
+    ("headers", "waits"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "Sat, 01 Aug 2026 12:00:09 GMT", "Date": "Sat, 01 Aug 2026 12:00:00 GMT"}, 9.0),
+        # A date that has passed, by the venue's own clock, asks for no pause.
+        ({"Retry-After": "Sat, 01 Aug 2026 12:00:00 GMT", "Date": "Sat, 01 Aug 2026 12:00:05 GMT"}, 0.0),
+        ({"Retry-After": "soon"}, 0.0),
+        ({}, 0.0),
+    ],
+)
+def test_f21_a_refused_order_says_how_long_the_venue_asks_us_to_wait(headers: dict[str, str], waits: float) -> None:
+    seen: list[httpx.Request] = []
+
+    def too_many(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(429, headers=headers, json={"error": "too many requests"})
+
+    refused = client(too_many)
+    order = make_order()
+    result = refused.submit(order, refused.sign(order))
+    assert (result.placement, result.retry_after, len(seen)) == (Placement.REJECTED, waits, 1)

@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+from datetime import timedelta
 from decimal import Decimal
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
 import pytest
 from eth_account import Account
+from polymarket.clients._transport import SyncTransport
 from polymarket.errors import (
     RateLimitError,
     RequestRejectedError,
@@ -18,6 +21,7 @@ from polymarket.errors import (
 from polymarket.models.clob.order_response import AcceptedOrder, RejectedOrder
 from polymarket.models.clob.orders import SignedOrder as SdkOrder
 
+from itomarkets.lib import clock
 from itomarkets.lib.venues import (
     VenueAuthError,
     VenueNotFound,
@@ -28,8 +32,8 @@ from itomarkets.lib.venues import (
 )
 from markets.models import Market
 from trading.models import Order
-from trading.venues.base import Placement, SignedOrder
-from trading.venues.polymarket import PolymarketOrders, _settlement, _translated, order_hash, token_of
+from trading.venues.base import Placement, SignedOrder, SubmitResult
+from trading.venues.polymarket import PolymarketOrders, _posted, _settlement, _translated, order_hash, token_of
 
 D = Decimal
 # The public development key of venue clients' own test suites.
@@ -181,3 +185,18 @@ def test_each_side_trades_its_own_token() -> None:
 def test_a_client_prints_no_secret() -> None:
     client = PolymarketOrders.__new__(PolymarketOrders)
     assert repr(client) == "<PolymarketOrders>"
+
+
+@pytest.mark.parametrize(("after", "least", "most"), [(timedelta(seconds=40), 30, 41), (timedelta(seconds=-5), 0, 0)])
+def test_f21_a_date_in_retry_after_is_read_of_a_refused_order(after: timedelta, least: int, most: int) -> None:
+    """The SDK compares it with this machine's clock, to the second."""
+    headers = {"Retry-After": format_datetime(clock.machine_now() + after, usegmt=True)}
+    answer = httpx.MockTransport(lambda request: httpx.Response(429, headers=headers, json={"error": "too many"}))
+    line = SyncTransport(
+        base_url="http://127.0.0.1", client=httpx.Client(base_url="http://127.0.0.1", transport=answer)
+    )
+    result = _posted(lambda: line.post_json("/order", json={}))
+    assert isinstance(result, SubmitResult)
+    assert result.placement is Placement.REJECTED
+    assert result.retry_after is not None
+    assert least <= result.retry_after <= most

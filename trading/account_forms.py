@@ -71,6 +71,13 @@ class PolymarketForm(ConnectForm):
     )
 
 
+class ExternalCashForm(forms.Form):
+    """A difference in cash, as it was shown."""
+
+    amount = forms.DecimalField(max_digits=20, decimal_places=6)
+    number = forms.IntegerField(min_value=1)
+
+
 FORMS: dict[str, type[ConnectForm]] = {
     VenueAccount.Kind.KALSHI.value: KalshiForm,
     VenueAccount.Kind.POLYMARKET.value: PolymarketForm,

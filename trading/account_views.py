@@ -16,11 +16,12 @@ from kombu.exceptions import OperationalError
 from accounts.people import person_of
 from accounts.stepup import MONEY_SCOPES, needs_step_up
 from itomarkets.lib import clock
-from trading.account_forms import FORMS
+from trading.account_forms import FORMS, ExternalCashForm
 from trading.accounts import AccountRefused
 from trading.connecting import connect_venue, disconnect_account, modes_to_connect, switch_live
 from trading.models import VenueAccount
 from trading.tasks import examine_account
+from trading.unexplained import BookingRefused, book_external, exact
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,35 @@ def account_disconnect(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, str(error))
     else:
         messages.success(request, f"{account} is disconnected and its key is forgotten here. Revoke it there as well.")
+    return redirect("profile")
+
+
+@login_required
+@require_POST
+def account_cash(request: HttpRequest, pk: int) -> HttpResponse:
+    """Book a difference in cash as moved outside Itô; for real money after a fresh sign-in."""
+    account = _own(request, pk)
+    if account.mode == VenueAccount.Mode.LIVE and needs_step_up(request, scopes=MONEY_SCOPES):
+        raise ReauthenticationRequired()
+    form = ExternalCashForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Expected the amount and the number that the page shows. Look at the difference again.")
+        return redirect("profile")
+    try:
+        entry = book_external(
+            account=account,
+            amount=form.cleaned_data["amount"],
+            number=form.cleaned_data["number"],
+            now=clock.now(),
+            request_id=getattr(request, "request_id", ""),
+        )
+    except BookingRefused as error:
+        messages.error(request, str(error))
+    else:
+        way = "deposit" if entry.amount > 0 else "withdrawal"
+        messages.success(
+            request, f"Booked: a {way} of {exact(abs(entry.amount))} outside Itô. It is neither profit nor loss."
+        )
     return redirect("profile")
 
 

@@ -16,6 +16,7 @@ from markets.quotes import freshness
 from trading.holdings import money_of
 from trading.models import Fill, LedgerLine, Order, Position, TradeAction, VenueAccount
 from trading.outcomes import is_exclusive
+from trading.unexplained import Unexplained, unexplained_cash
 
 # Account, basket, market, side.
 Holding = tuple[int, int, int, str]
@@ -175,6 +176,9 @@ class AccountLine:
     available: Decimal
     checked_at: datetime | None
     differences: tuple[str, ...]
+    kind: str = ""
+    mode: str = ""
+    unexplained: Unexplained | None = None
     claimable: Decimal = ZERO
     # Rows of VenueAccount.external: what was placed there elsewhere.
     external: tuple[Mapping[str, Any], ...] = ()
@@ -247,10 +251,13 @@ def portfolio_of(user: User, *, mode: str, now: datetime) -> Portfolio:
         AccountLine(
             account_id=account.pk,
             name=str(account),
+            kind=account.kind,
+            mode=account.mode,
             cash=account.cash,
             available=account.cash - reserved.get(account.pk, ZERO),
             checked_at=account.checked_at,
             differences=tuple(account.differences),
+            unexplained=unexplained_cash(account),
             claimable=sum((claim.amount for claim in claims if claim.account_id == account.pk), ZERO),
             external=tuple(account.external),
         )

@@ -24,6 +24,7 @@ from trading.limits import limit_table, mode_denial
 from trading.models import TradingSwitch, VenueAccount
 from trading.modes import ModeRefused, choose_mode
 from trading.switch import SwitchRefused, set_own_switch
+from trading.unexplained import unexplained_cash
 
 MODE_CHOICES = (
     ("paper", "Paper", "Fills against the real order books; nothing is sent."),
@@ -54,6 +55,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "accounts": accounts,
+        "unexplained": [(account, found) for account in accounts if (found := unexplained_cash(account))],
         "own_switch": own_switch,
         "switched_by_staff": own_switch is not None and own_switch.state != "active" and own_switch.changed_by != user,
         "limits": limit_table(user),

@@ -24,6 +24,7 @@ from trading.models import Fill, Order, OrderEvent, Position, Trade, VenueAccoun
 from trading.progress import update_trade
 from trading.settlement import book_redemptions, claims_of
 from trading.states import AT_VENUE, ForbiddenTransition
+from trading.unexplained import cash_sentence
 from trading.venue_state import ask_status
 from trading.venues.base import ListsOrders, OrderClient
 from trading.venues.clients import Connect, order_client
@@ -227,7 +228,7 @@ def compare_account(*, account: VenueAccount, client: OrderClient, now: datetime
     differences = []
     expected = ledger_cash(account)
     if told_cash != expected:
-        differences.append(f"{account}: the venue says {told_cash} of cash, the ledger says {expected}.")
+        differences.append(cash_sentence(account, told=told_cash, expected=expected))
     for market_id, market in markets.items():
         there, here = told.get(market_id, ZERO), net_count(positions, market_id)
         if there != here:

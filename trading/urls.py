@@ -18,6 +18,7 @@ urlpatterns = [
     path("profile/trading", profile_views.own_switch, name="own-switch"),
     path("profile/sandbox", profile_views.sandbox_connect, name="sandbox-connect"),
     path("profile/accounts/<int:pk>/check", account_views.account_check, name="account-check"),
+    path("profile/accounts/<int:pk>/cash", account_views.account_cash, name="account-cash"),
     path("profile/accounts/<int:pk>/disconnect", account_views.account_disconnect, name="account-disconnect"),
     path("profile/accounts/<int:pk>/live", account_views.account_live, name="account-live"),
     path("profile/connect/<str:kind>", account_views.account_connect, name="account-connect"),

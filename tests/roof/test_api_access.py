@@ -25,7 +25,7 @@ from tests.baskets.helpers import compose, day_price, make_basket, make_labelled
 from tests.factories import make_user
 from tests.roof.api_shapes import misfits
 from trading.accounts import paper_account
-from trading.models import Order, Position, TicketQuote, Trade
+from trading.models import Order, Position, TicketQuote, Trade, VenueAccount
 
 pytestmark = pytest.mark.django_db
 D = Decimal
@@ -74,6 +74,9 @@ ROWS = {
     "api/v1/trades/<uuid:trade_id>": Row("/api/v1/trades/{trade}", {"GET": TRADES}, True),
     "api/v1/trades/<uuid:trade_id>/choices": Row(
         "/api/v1/trades/{trade}/choices", {"POST": TRADE}, True, {"choice": "stop"}
+    ),
+    "api/v1/accounts/<str:kind>/<str:mode>/cash": Row(
+        "/api/v1/accounts/kalshi/sandbox/cash", {"POST": TRADE}, True, {"amount": "5.00", "number": 1}
     ),
     "api/v1/positions": Row("/api/v1/positions", {"GET": TRADES}),
     "api/v1/exposure": Row("/api/v1/exposure", {"GET": TRADES}),
@@ -124,6 +127,7 @@ def world(now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
         basket=basket, user=owner, days=3, status="done", created_at=now, alive_at=clock.machine_now()
     )
     account = paper_account(owner, now=now)
+    VenueAccount.objects.create(user=owner, kind="kalshi", mode="sandbox", created_at=now)
     common: dict[str, Any] = {"user": owner, "basket": basket, "composition": composition, "side": "yes"}
     common |= {"mode": "paper", "amount": D(10), "worst_cost": D(10), "created_at": now}
     quote = TicketQuote.objects.create(

@@ -35,11 +35,20 @@ def show_exposure(portfolio: Portfolio, exposure: Exposure) -> dict[str, Any]:
         "accounts": [
             {
                 "account": account.name,
+                "kind": account.kind,
+                "mode": account.mode,
                 "cash": account.cash,
                 "available": account.available,
                 "claimable": account.claimable,
                 "checked_at": account.checked_at,
                 "differences": list(account.differences),
+                "unexplained": None
+                if account.unexplained is None
+                else {
+                    "amount": account.unexplained.amount,
+                    "number": account.unexplained.number,
+                    "waits_for": account.unexplained.waits_for,
+                },
             }
             for account in portfolio.accounts
         ],

@@ -36,5 +36,12 @@ class TradeInput(StrictSerializer):
     policy = serializers.ChoiceField(choices=Trade.Policy.choices, default=Trade.Policy.BEST_EFFORT.value)
 
 
+class ExternalCashInput(StrictSerializer):
+    """A difference in cash as `exposure` shows it: less than zero where cash is missing."""
+
+    amount = DecimalText(max_digits=20, decimal_places=6)
+    number = serializers.IntegerField(min_value=1)
+
+
 class ChoiceInput(StrictSerializer):
     choice = serializers.ChoiceField(choices=[(choice, choice) for choice in CHOICES])

@@ -34,6 +34,10 @@ def trades_of(request: Request) -> QuerySet[Trade]:
     return Trade.objects.filter(user=person_of(request), mode__in=modes_of(request))
 
 
+def accounts_of(request: Request) -> QuerySet[VenueAccount]:
+    return VenueAccount.objects.filter(user=person_of(request), mode__in=modes_of(request))
+
+
 def quotes_of(request: Request) -> QuerySet[TicketQuote]:
     return TicketQuote.objects.filter(user=person_of(request), mode__in=modes_of(request))
 

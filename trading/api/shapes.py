@@ -190,15 +190,36 @@ class PositionShape(Shape):
     close_at = serializers.DateTimeField(allow_null=True)
 
 
+class UnexplainedShape(Shape):
+    """What the venue says of cash beyond the ledger; `waits_for` says why it cannot be booked yet."""
+
+    amount = DecimalText()
+    number = serializers.IntegerField()
+    waits_for = serializers.CharField(allow_blank=True)
+
+
+class BookedCashShape(Shape):
+    """Cash that was booked as moved outside."""
+
+    kind = serializers.ChoiceField(choices=VenueAccount.Kind.choices)
+    mode = serializers.ChoiceField(choices=VenueAccount.Mode.choices)
+    amount = DecimalText()
+    number = serializers.IntegerField()
+    at = serializers.DateTimeField()
+
+
 class AccountCashShape(Shape):
     """One account's cash; `available` is what no order holds back, `claimable` is not part of it."""
 
     account = serializers.CharField()
+    kind = serializers.ChoiceField(choices=VenueAccount.Kind.choices)
+    mode = serializers.ChoiceField(choices=VenueAccount.Mode.choices)
     cash = DecimalText()
     available = DecimalText()
     claimable = DecimalText()
     checked_at = serializers.DateTimeField(allow_null=True)
     differences = serializers.ListField(child=serializers.CharField())
+    unexplained = UnexplainedShape(allow_null=True)
 
 
 class ExposureLineShape(Shape):

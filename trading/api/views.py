@@ -31,9 +31,9 @@ from itomarkets.lib.venues import Side, VenueError
 from markets.api.ids import ids_of
 from trading.api import serializers, shapes
 from trading.api.exposure import show_exposure
-from trading.api.inputs import ChoiceInput, QuoteInput, TradeInput
+from trading.api.inputs import ChoiceInput, ExternalCashInput, QuoteInput, TradeInput
 from trading.api.once import once, read_key
-from trading.api.reach import baskets_of, modes_of, quotes_of, trades_of
+from trading.api.reach import accounts_of, baskets_of, modes_of, quotes_of, trades_of
 from trading.attempts import offered
 from trading.breakdown import exposure_in
 from trading.deciding import ANSWERS, ChoiceRefused, choose
@@ -42,6 +42,7 @@ from trading.placing import TradeRefused, confirm_trade
 from trading.portfolio import portfolio_of
 from trading.quoting import QuoteRefused, quote_basket
 from trading.ticket_views import SENDING_CHOICES
+from trading.unexplained import BookingRefused, book_external
 
 RETRY_SECONDS = 5
 LONGEST_ID = 40
@@ -266,6 +267,33 @@ class PositionList(TradingView):
         shown = [serializers.show_position(line, group, key[0], key[1]) for key, group, line in left[:limit]]
         following = link(request, write_cursor(left[limit - 1][0])) if len(left) > limit else None
         return Response({"results": shown, "next": following, "previous": None})
+
+
+class AccountCash(TradingView):
+    """POST: book a difference in an account's cash, as `exposure` shows it, as moved outside. Each is booked once."""
+
+    required_scopes = {"POST": Scope.TRADES_WRITE}
+    moves_money = ("POST",)
+    answers = {"POST": shapes.BookedCashShape}
+    accepts = {"POST": ExternalCashInput}
+
+    def post(self, request: Request, kind: str, mode: str) -> Response:
+        account = get_object_or_404(accounts_of(request), kind=kind, mode=mode)
+        wanted = ExternalCashInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        self.check_person(request, account.mode)
+        number = wanted.validated_data["number"]
+        try:
+            entry = book_external(
+                account=account,
+                amount=wanted.validated_data["amount"],
+                number=number,
+                now=clock.now(),
+                request_id=getattr(request, "request_id", ""),
+            )
+        except BookingRefused as error:
+            raise Conflict(str(error), "booking_refused") from error
+        return Response({"kind": kind, "mode": mode, "amount": entry.amount, "number": number, "at": entry.at})
 
 
 class ExposureView(TradingView):

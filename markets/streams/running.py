@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 LARGEST_MESSAGE = 64 * 1024 * 1024
 # A connection that brought data for so long was a good one: the next failure is a first one.
 GOOD_SECONDS = 60.0
-LONGEST_POLL_PAUSE = 60.0
+LONGEST_POLL_PAUSE = 30.0
 State = QuoteStream.State
 Done = TypeVar("Done")
 

@@ -15,9 +15,7 @@ from markets.streams.running import VenueStream, Wire
 from markets.venues.base import OrderBook
 from markets.venues.clients import read_client
 
-NO_KALSHI_KEY = (
-    "Kalshi's stream needs a key, and KALSHI_KEY_ID or KALSHI_PRIVATE_KEY is not set; its books are polled instead"
-)
+NO_KALSHI_KEY = "Kalshi streams to keys only, and KALSHI_KEY_ID or KALSHI_PRIVATE_KEY is not set; its books are polled"
 
 
 def wire_of(venue: Venue) -> tuple[Wire | None, str]:

@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import connection
 
 from itomarkets.lib.venues import Venue
 from markets.mirror import Mirror, SeenRows
-from markets.models import Market, SyncRun
+from markets.models import Market, Quote, SyncRun
+from markets.quotes import store_books
 from markets.sync import sync_markets
+from markets.venues.base import Level, OrderBook, SideBook
 from markets.venues.kalshi import parse_market
 from markets.venues.rows import Page
+from tests.factories import make_market
 from tests.markets.payloads import FakeVenues, kalshi_market
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -65,3 +69,16 @@ def test_two_writers_of_one_page_leave_one_row_a_market(now: datetime) -> None:
 
     assert together(write, write, write) == [50, 50, 50]
     assert Market.objects.count() == 50
+
+
+def test_two_first_quotes_at_once_leave_the_newer(now: datetime) -> None:
+    markets = [make_market() for _ in range(20)]
+
+    def write(bid: str, seconds: int) -> Callable[[], None]:
+        at = now + timedelta(seconds=seconds)
+        side = SideBook(bids=(Level(Decimal(bid), Decimal(1)),), asks=())
+        book = OrderBook(side, side.flipped(), observed_at=at, received_at=at)
+        return lambda: store_books({market.pk: book for market in markets})
+
+    assert together(write("0.4", 0), write("0.6", 2), write("0.5", 1)) == [None, None, None]
+    assert set(Quote.objects.values_list("yes_bid", "observed_at")) == {(Decimal("0.6"), now + timedelta(seconds=2))}

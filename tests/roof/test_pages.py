@@ -17,7 +17,7 @@ from accounts.notices import notify
 from baskets.models import Basket, Composition, Constituent, PriceHistory, Suggestion
 from categorization.models import Classification, RiskFactor, Theme
 from itomarkets.middleware import CONTENT_SECURITY_POLICY
-from markets.models import Market, PricePoint
+from markets.models import Market, PricePoint, Quote
 from markets.search_index import refresh_index
 from tests.factories import make_event, make_market, make_quote, make_user
 from trading.models import Order, Position, Trade, VenueAccount
@@ -351,10 +351,25 @@ def test_the_bigger_pages_have_a_fixed_cost_too(
         ("/builder", 12),
         ("/builder/search?q=rates", 6),
         ("/markets?q=rates", 12),
-        ("/status", 8),
+        ("/status", 9),
         (f"/trades/{Trade.objects.all()[0].pk}", 14),
     ):
         count(client, path, django_assert_max_num_queries, most)
+
+
+def test_a_basket_and_its_markets_say_how_their_books_came(client: Client, now: datetime) -> None:
+    make_basket(now, legs=3)
+    first, second, third = Market.objects.order_by("pk")
+    Quote.objects.filter(pk=first.pk).update(source=Quote.Source.STREAMED)
+    page = client.get("/baskets/basket-1").content.decode()
+    assert (page.count(" · streamed"), page.count(" · polled")) == (1, 2)
+    Quote.objects.filter(pk=third.pk).delete()
+    for market, words in (
+        (first, "order book, streamed"),
+        (second, "order book, polled"),
+        (third, "nobody quotes it"),
+    ):
+        assert words in client.get(f"/markets/{market.pk}").content.decode()
 
 
 def test_the_list_sorts_searches_and_says_when_nothing_is_found(client: Client, now: datetime) -> None:

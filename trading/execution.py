@@ -13,6 +13,7 @@ from functools import partial
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 
 from itomarkets.lib import clock
 from itomarkets.lib.venues import VenueError
@@ -20,7 +21,7 @@ from trading.attempts import next_attempts
 from trading.fanout import Answers, Calls, Ready, letters_of, look_up_all
 from trading.holding import deny, hold_if_short, next_orders, orders_of, waits_for_choice
 from trading.limits import send_deadline
-from trading.models import Fill, Order, OrderEvent, Trade, TradeAction
+from trading.models import Fill, Order, OrderEvent, Trade, TradeAction, VenueAccount
 from trading.positions import book_fills
 from trading.progress import update_trade
 from trading.schedule import send_times
@@ -233,7 +234,21 @@ def claim(order: Order, signed: SignedOrder, *, now: datetime) -> str | None:
 
 
 def store_result(order: Order, result: SubmitResult, *, now: datetime) -> None:
-    """Write what one submit said. A look-up may have been quicker: then its evidence stands."""
+    """Write what one submit said. A look-up may have been quicker: then its evidence stands.
+
+    What our own database decides is decided and stored under the account's lock, so that two workers
+    share what a paper book offers.
+    """
+    if result.decide is None:
+        _store_answer(order, result, now=now)
+        return
+    with transaction.atomic():
+        VenueAccount.objects.select_for_update().only("pk").get(pk=order.account_id)
+        _store_answer(order, result, now=now)
+        apply_sighting(order, result.decide(), now=now)
+
+
+def _store_answer(order: Order, result: SubmitResult, *, now: datetime) -> None:
     evidence = {"placement": result.placement.value, **result.evidence}
     if result.placement is Placement.ACCEPTED:
         Order.objects.filter(pk=order.pk, venue_order_id="").update(venue_order_id=result.venue_order_id)
@@ -264,8 +279,6 @@ def store_result(order: Order, result: SubmitResult, *, now: datetime) -> None:
             evidence=evidence,
         )
         logger.warning("order %s: the answer (%s) came after it had ended", order.pk, result.placement)
-    if result.sighting is not None:
-        apply_sighting(order, result.sighting, now=now)
 
 
 def apply_sighting(order: Order, sighting: Sighting, *, now: datetime) -> bool:

@@ -116,7 +116,7 @@ def store_accepted(answers: Sequence[Answer], *, now: datetime) -> list[Answer]:
     accepted = {
         order.pk: (order, result)
         for order, result in answers
-        if result.placement is Placement.ACCEPTED and result.sighting is None
+        if result.placement is Placement.ACCEPTED and result.decide is None
     }
     if not accepted:
         return list(answers)

@@ -1,7 +1,7 @@
 """Two at once, on PostgreSQL: SQLite has one writer and hides lost updates."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from django.db import close_old_connections, connection
 
-from tests.factories import make_user
+from markets.models import Market
+from markets.venues.base import OrderBook
+from tests.factories import make_market, make_user
 from tests.trading.test_execution import make_trade
-from tests.trading.venue import Books, FakeVenue, sandbox_account, two_leg_basket
+from tests.trading.venue import Books, FakeVenue, make_basket, sandbox_account, two_leg_basket
 from trading import placing
 from trading.accounts import paper_account
 from trading.execution import claim, run_trade
@@ -23,6 +25,7 @@ from trading.quoting import quote_basket
 from trading.sending import Claims, claim_all
 from trading.switch import set_switch
 from trading.venues.base import SignedOrder, VenueFill
+from trading.venues.paper import PaperOrders
 
 D = Decimal
 pytestmark = [
@@ -58,6 +61,37 @@ def at_once(jobs: list[Callable[[], Any]]) -> list[Any]:
     for thread in threads:
         thread.join(timeout=30)
     return results
+
+
+def test_two_paper_trades_at_the_same_instant_share_what_the_book_offers(books: Books, now: datetime) -> None:
+    user, market = make_user(), make_market()
+    books.put(market, bids=[("0.40", "500")], asks=[("0.42", "100")])
+    trades = []
+    for key in ("first", "second"):
+        basket = make_basket([(market, "yes", "1", "10")])
+        quote = quote_basket(
+            user=user, basket=basket, side="yes", amount=D("35"), mode="paper", now=now, read_books=books.read
+        )
+        trades.append(confirm_trade(user=user, quote_id=quote.pk, idempotency_key=key, policy="best_effort", now=now))
+    both_have_read = threading.Barrier(2)
+
+    def read(markets: Sequence[Market]) -> dict[int, OrderBook]:
+        both_have_read.wait(timeout=20)
+        return books.read(markets)
+
+    def work(trade: Trade) -> Callable[[], Any]:
+        def paper(account: VenueAccount) -> PaperOrders:
+            return PaperOrders(account=account, fetch_books=read, now=lambda: now)
+
+        return lambda: run_trade(trade.pk, now_fn=lambda: now, connect=paper, sleep=lambda seconds: None)
+
+    reports = at_once([work(trade) for trade in trades])
+    assert [report.sent for report in reports] == [1, 1]
+    asked = [order.count for order in Order.objects.all()]
+    assert sum(asked) > 100 > max(asked)
+    assert sum(fill.count for fill in Fill.objects.all()) == 100
+    assert sorted(Trade.objects.values_list("status", flat=True)) == ["complete", "partial"]
+    assert paper_account(user, now=now).cash == ledger_cash(paper_account(user, now=now))
 
 
 def test_many_workers_claim_one_order_once(books: Books, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """What every order client gives: sign, submit once, look up. Venue vocabulary ends in the clients."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -83,13 +83,14 @@ class ModeNotice:
 
 @dataclass(frozen=True, slots=True)
 class SubmitResult:
-    """How one submit ended. A client that already knows the fills gives its sighting along."""
+    """How one submit ended."""
 
     placement: Placement
     reason: str = ""
     venue_order_id: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)
-    sighting: Sighting | None = None
+    # Where our own database is the venue: what fills is said once the account is locked, and stored with the answer.
+    decide: Callable[[], Sighting] | None = field(default=None, repr=False, compare=False)
     # The venue said too many requests; how long it asks us to wait, 0 where it names no time.
     retry_after: float | None = None
     # What a refusal told of the venue itself.

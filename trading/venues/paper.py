@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from threading import Lock
+from functools import partial
 
 from itomarkets.lib.rounding import ONE, ZERO
 from itomarkets.lib.venues import Side, VenueError, VenueUnavailable
@@ -17,26 +17,22 @@ from trading.models import Fill, Order, TradeAction, VenueAccount
 from trading.venues.base import Placement, Sighting, SignedOrder, SubmitResult, VenueFill, VenueOrder
 
 BookReader = Callable[[Sequence[Market]], dict[int, OrderBook]]
-# How far back own fills are read: no book that stands unchanged for longer is traded on.
-IMPACT_LASTS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Impact:
     """What a paper fill took of a book, which the venue's book does not show: contracts at a price of YES."""
 
-    market_id: int
     # Asks of YES were taken; else bids.
     is_ask: bool
     price_yes: Decimal
     count: Decimal
-    at: datetime
 
     @classmethod
-    def of(cls, *, market_id: int, side: str, action: str, price: Decimal, count: Decimal, at: datetime) -> "Impact":
+    def of(cls, *, side: str, action: str, price: Decimal, count: Decimal) -> "Impact":
         """Say in terms of YES what was taken: who buys NO takes YES bids, at one minus the price."""
         is_yes = side == Side.YES
-        return cls(market_id, (action == TradeAction.BUY) == is_yes, price if is_yes else ONE - price, count, at)
+        return cls((action == TradeAction.BUY) == is_yes, price if is_yes else ONE - price, count)
 
 
 class PaperOrders:
@@ -46,9 +42,6 @@ class PaperOrders:
         self._account = account
         self._fetch_books = fetch_books
         self._now = now
-        # Read here, by the thread that has the database; submits add to it from theirs.
-        self._impacts = self._recent()
-        self._lock = Lock()
 
     def close(self) -> None:
         return
@@ -66,33 +59,27 @@ class PaperOrders:
         if book is None:
             return SubmitResult(Placement.REJECTED, reason="The venue serves no order book for this market.")
         venue_order_id = f"paper:{order.client_id}"
-        fills = self._fill(order, book, venue_order_id)
-        filled = sum((fill.count for fill in fills), ZERO)
-        seen = VenueOrder(venue_order_id, filled=filled, ended="executed" if filled == order.count else "canceled")
         return SubmitResult(
             Placement.ACCEPTED,
             venue_order_id=venue_order_id,
-            evidence={"book_at": book.observed_at.isoformat(), "filled": str(filled)},
-            sighting=Sighting(order=seen, fills=fills, complete=True),
+            evidence={"book_at": book.observed_at.isoformat()},
+            decide=partial(self._decide, order, book, venue_order_id),
         )
 
-    def _fill(self, order: Order, book: OrderBook, venue_order_id: str) -> tuple[VenueFill, ...]:
-        """Take what the order wants of the book, less what this account has taken of the same book before.
+    def _decide(self, order: Order, book: OrderBook, venue_order_id: str) -> Sighting:
+        """Say what an order takes of a book, less what this account has taken of it before; under the account's lock.
 
         A book that was observed after a fill is newer, and shows whatever the market made of it.
         """
-        with self._lock:
-            own = [
-                impact
-                for impact in self._impacts
-                if impact.market_id == order.market_id and impact.at >= book.observed_at
-            ]
-            ladder = Ladder.of(book.side(order.side), action=order.action)
-            ladder = _without(ladder, own, side=order.side, action=order.action).within(order.limit_price)
-            now = self._now()
-            taken = ladder.take(order.count)
-            self._impacts += [_impact(order, level.price, level.size, now) for level in taken]
-        return tuple(
+        before = Fill.objects.filter(account=self._account, order__market=order.market_id, at__gte=book.observed_at)
+        own = [
+            Impact.of(side=side, action=action, price=price, count=count)
+            for side, action, price, count in before.values_list("order__side", "order__action", "price", "count")
+        ]
+        ladder = Ladder.of(book.side(order.side), action=order.action)
+        ladder = _without(ladder, own, side=order.side, action=order.action).within(order.limit_price)
+        now = self._now()
+        fills = tuple(
             VenueFill(
                 venue_trade_id=f"{venue_order_id}:{number}",
                 count=level.size,
@@ -100,12 +87,11 @@ class PaperOrders:
                 fee=taker_fee(order.market, price=level.price, count=level.size),
                 at=now,
             )
-            for number, level in enumerate(taken, start=1)
+            for number, level in enumerate(ladder.take(order.count), start=1)
         )
-
-    def _recent(self) -> list[Impact]:
-        fills = Fill.objects.filter(account=self._account, at__gte=self._now() - IMPACT_LASTS).select_related("order")
-        return [_impact(fill.order, fill.price, fill.count, fill.at) for fill in fills]
+        filled = sum((fill.count for fill in fills), ZERO)
+        seen = VenueOrder(venue_order_id, filled=filled, ended="executed" if filled == order.count else "canceled")
+        return Sighting(order=seen, fills=fills, complete=True)
 
     def look_up(self, order: Order) -> Sighting:
         """Find nothing: a paper order whose outcome was not stored happened nowhere."""
@@ -125,10 +111,6 @@ class PaperOrders:
         return net
 
 
-def _impact(order: Order, price: Decimal, count: Decimal, at: datetime) -> Impact:
-    return Impact.of(market_id=order.market_id, side=order.side, action=order.action, price=price, count=count, at=at)
-
-
 def _without(ladder: Ladder, impacts: Iterable[Impact], *, side: str, action: str) -> Ladder:
     """Return a ladder without what was taken of it."""
     taken: dict[tuple[bool, Decimal], Decimal] = {}
@@ -137,7 +119,7 @@ def _without(ladder: Ladder, impacts: Iterable[Impact], *, side: str, action: st
         taken[key] = taken.get(key, ZERO) + impact.count
     levels = []
     for level in ladder.levels:
-        place = Impact.of(market_id=0, side=side, action=action, price=level.price, count=ZERO, at=datetime.min)
+        place = Impact.of(side=side, action=action, price=level.price, count=ZERO)
         left = level.size - taken.get((place.is_ask, place.price_yes), ZERO)
         if left > 0:
             levels.append(Level(level.price, left))

@@ -1,6 +1,6 @@
 """What was placed on an account elsewhere: listed for its owner and counted as at risk, never adopted into a trade."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -72,13 +72,15 @@ def _closes(account: VenueAccount, order: ListedOrder, held: dict[tuple[str, str
 
 
 def _others_holdings(
-    account: VenueAccount, holdings: Iterable[ListedHolding], markets: dict[str, Market]
+    account: VenueAccount, holdings: Sequence[ListedHolding], markets: dict[str, Market]
 ) -> list[dict[str, Any]]:
     """Return what is held beyond our own positions, each at its share of what the venue says it cost.
 
     Contracts that have won and wait to be redeemed are ours, although no position counts them any more.
     Where a venue nets YES against NO, ours are netted first. Less than ours is no row: the comparison says it.
     """
+    if not holdings:
+        return []
     ours: dict[tuple[int, str], Decimal] = {}
     for market_id, side, count in account.positions.filter(count__gt=0).values_list("market_id", "side", "count"):
         ours[market_id, side] = ours.get((market_id, side), ZERO) + count
@@ -111,7 +113,9 @@ def _named(key: str, markets: dict[str, Market]) -> dict[str, Any]:
     return {"market": market.question if market else key, "market_id": market.pk if market else None}
 
 
-def _others(account: VenueAccount, listed: Iterable[ListedOrder]) -> list[ListedOrder]:
+def _others(account: VenueAccount, listed: Sequence[ListedOrder]) -> list[ListedOrder]:
+    if not listed:
+        return []
     ours: set[str] = set()
     for ids in Order.objects.filter(account=account).values_list("venue_order_id", "order_hash", "client_id"):
         ours |= {str(known).lower() for known in ids if known}

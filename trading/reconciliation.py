@@ -41,6 +41,7 @@ IDLE = timedelta(minutes=10)
 MOVED_LATELY = timedelta(hours=1)
 # A venue's status is asked on each pass, whatever a trade has asked shortly before.
 BEAT = timedelta(seconds=5)
+CANCELED_LATE = "It rests at the venue although it had ended here; it is being canceled."
 TURNED_UP = "It turned up at the venue although the leg was sent again: both are booked."
 
 
@@ -169,10 +170,14 @@ def _look_up(order: Order, client: OrderClient, *, now: datetime, report: Reconc
             if order.status == Status.NOT_PLACED:
                 report.zombies += 1
                 _settle_with_later_attempts(order, now)
-            ended = apply_sighting(order, sighting, now=now)
-            if sighting.order is not None and sighting.order.is_open:
-                client.cancel(order)
-                ended = apply_sighting(order, client.look_up(order), now=now)
+            if was_final:
+                ended = apply_sighting(order, sighting, now=now)
+                if sighting.order is not None and sighting.order.is_open:
+                    _note(order, CANCELED_LATE, {"venue_order_id": sighting.order.venue_order_id}, now)
+                    client.cancel(order)
+                    ended = apply_sighting(order, client.look_up(order), now=now)
+            else:
+                ended = follow(order, client=client, now=now, sighting=sighting)
             report.resolved += ended and not was_final
         elif order.status == Status.UNKNOWN and sighting.complete and _grace_is_over(order, now):
             order.transition_to(
@@ -197,14 +202,14 @@ def _settle_with_later_attempts(order: Order, now: datetime) -> None:
         if later.status == Status.DENIED or order.events.filter(reason=TURNED_UP).exists():
             continue
         logger.error("order %s: %s", order.pk, TURNED_UP)
-        OrderEvent.objects.create(
-            order=order,
-            at=now,
-            old_status=order.status,
-            new_status=order.status,
-            reason=TURNED_UP,
-            evidence={"later_attempt": str(later.client_id), "status": later.status},
-        )
+        _note(order, TURNED_UP, {"later_attempt": str(later.client_id), "status": later.status}, now)
+
+
+def _note(order: Order, reason: str, evidence: dict[str, str], now: datetime) -> None:
+    """Append to an order's steps what is no step of its status."""
+    OrderEvent.objects.create(
+        order=order, at=now, old_status=order.status, new_status=order.status, reason=reason, evidence=evidence
+    )
 
 
 def _grace_is_over(order: Order, now: datetime) -> bool:
@@ -222,9 +227,11 @@ def compare_account(*, account: VenueAccount, client: OrderClient, now: datetime
         return []
     positions = list(account.positions.filter(count__gt=0).select_related("market"))
     markets = {position.market_id: position.market for position in positions}
-    claimed = Market.objects.filter(pk__in=[market_id for _, market_id in claims_of([account])])
+    claims = claims_of([account])
+    claimed = Market.objects.filter(pk__in=[market_id for _, market_id in claims])
     told_cash, told = client.cash(), client.net_counts([*markets.values(), *claimed])
-    book_redemptions(account=account, told_cash=told_cash, told=told, now=now)
+    if claims:
+        book_redemptions(account=account, told_cash=told_cash, told=told, now=now)
     differences = []
     expected = ledger_cash(account)
     if told_cash != expected:

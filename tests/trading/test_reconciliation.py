@@ -96,6 +96,30 @@ def test_an_order_that_turns_up_after_it_was_proven_absent_is_canceled_and_its_f
     assert Position.objects.get(market=order.market).count == 1
 
 
+@pytest.mark.parametrize("is_late", [False, True], ids=["unknown", "proven absent before"])
+def test_what_is_found_resting_is_canceled_only_after_a_step_says_so(
+    trade: Trade, venue: FakeVenue, now: datetime, monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    venue.faults = {1: "lose"}
+    run(trade, venue, now)
+    order = trade.orders.get(leg_no=1)
+    if is_late:
+        reconcile(now=now + timedelta(seconds=90), connect=venue)
+    venue._take(order, "rest")
+    said: list[str] = []
+
+    def cancel(asked: Order) -> None:
+        said.extend(OrderEvent.objects.filter(order=asked).values_list("reason", flat=True))
+        FakeVenue.cancel(venue, asked)
+
+    monkeypatch.setattr(venue, "cancel", cancel)
+    reconcile(now=now + timedelta(seconds=120), connect=venue)
+    assert "is being canceled" in said[-1]
+    order.refresh_from_db()
+    assert order.status == (Order.Status.NOT_PLACED if is_late else Order.Status.CANCELED)
+    assert venue.orders[str(order.client_id)].ended == "canceled"
+
+
 @pytest.mark.parametrize("finished", [None, timedelta(0)], ids=["unfinished", "finished before a late fill"])
 def test_a_trade_that_a_dead_worker_left_behind_is_stored_as_it_stands(
     trade: Trade, venue: FakeVenue, now: datetime, finished: timedelta | None

@@ -3,11 +3,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from accounts.models import User
 from itomarkets.lib.venues import VenueAuthError
 from markets.models import Market
 from tests.trading.venue import Books, FakeVenue, sandbox_account, two_leg_basket
+from trading import placing
 from trading.execution import claim, run_trade
 from trading.models import Fill, Order, OrderEvent, Trade, TradingSwitch, VenueAccount
 from trading.placing import confirm_trade
@@ -78,6 +80,18 @@ def test_the_intention_is_stored_with_its_payload_before_the_send(
     assert all(found.startswith("0x") for _, found in seen)
     steps = list(OrderEvent.objects.filter(order__leg_no=1).values_list("old_status", "new_status"))
     assert steps == [("planned", "submitting"), ("submitting", "open"), ("open", "filled")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_is_open_while_an_order_is_sent(
+    user: User, books: Books, venue: FakeVenue, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a transaction holds is gone with the process that dies in the call: the intention must be committed."""
+    monkeypatch.setattr(placing.run_trade, "delay", lambda trade_id: None)
+    trade, are_open = make_trade(user, books), []
+    venue.during_submit = lambda order: are_open.append(connection.in_atomic_block)
+    run(trade, venue, now)
+    assert are_open == [False, False]
 
 
 def test_a_rejected_leg_keeps_its_proof_and_best_effort_goes_on(trade: Trade, venue: FakeVenue, now: datetime) -> None:

@@ -244,28 +244,100 @@ class QuoteStream(models.Model):
         return f"{self.venue} {self.state}"
 
 
-class PricePoint(models.Model):
-    """The price of one YES contract in a bucket of time; the bucket's start is its key."""
+class Interval(models.IntegerChoices):
+    """How long a bucket of time is, in seconds."""
 
-    class Interval(models.IntegerChoices):
-        MINUTE = 60, "Minute"
-        HOUR = 3600, "Hour"
-        DAY = 86400, "Day"
+    MINUTE = 60, "Minute"
+    FIVE_MINUTES = 300, "Five minutes"
+    HOUR = 3600, "Hour"
+    DAY = 86400, "Day"
+
+
+class PricePoint(models.Model):
+    """The price of one YES contract in a bucket of time; the bucket's start is its key.
+
+    On PostgreSQL the table is partitioned by month, so its primary key there is (id, at). What is kept how
+    long stands in `retention.py`.
+    """
+
+    Interval = Interval
 
     market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="price_points")
     interval = models.PositiveIntegerField(choices=Interval)
     at = models.DateTimeField()
+    # The bucket's last; and its mean, where the venue says it or several prices of the bucket are known.
     price = PriceField()
+    average = PriceField(null=True)
     bid = PriceField(null=True)
     ask = PriceField(null=True)
     volume = SizeField(null=True)
-    # Where it came from: live, candles, candles-historical, prices-history ...
+    # Where it came from; the words stand in venues/past.py.
     source = models.CharField(max_length=24)
+    # When the venue says that the price stood, and when we received it.
+    observed_at = models.DateTimeField(null=True)
+    received_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["market", "interval", "at"], name="price_point_once"),
             models.CheckConstraint(condition=Q(price__gte=0, price__lte=1), name="price_point_0_to_1"),
+        ]
+
+
+class HistoryWindow(models.Model):
+    """How far one stretch of a market's past has been fetched: a backfill that was cut off goes on from here."""
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="history_windows")
+    interval = models.PositiveIntegerField(choices=Interval)
+    # The stretch's start on the grid of its venue and interval.
+    start_at = models.DateTimeField()
+    # The buckets that were asked for and answered: from the first to before the second.
+    covered_from = models.DateTimeField()
+    covered_to = models.DateTimeField()
+    checked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["market", "interval", "start_at"], name="history_window_once")]
+
+
+class HistoryGap(models.Model):
+    """Buckets that were asked for and have no price: the first, the last, how many, and why."""
+
+    class Reason(models.TextChoices):
+        EMPTY = "empty", "The venue has no price there"
+        UNPRICED = "unpriced", "The venue's quotes there make no price"
+        UNREADABLE = "unreadable", "The venue's answer could not be read"
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="history_gaps")
+    interval = models.PositiveIntegerField(choices=Interval)
+    start_at = models.DateTimeField()
+    end_at = models.DateTimeField()
+    missing = models.PositiveIntegerField()
+    reason = models.CharField(max_length=10, choices=Reason)
+    detail = models.CharField(max_length=300, blank=True)
+    found_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["market", "interval", "start_at"], name="history_gap_once")]
+
+
+class PriceConflict(models.Model):
+    """Two answers for one bucket: the price that stands, and another one that came later and was not taken."""
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="price_conflicts")
+    interval = models.PositiveIntegerField(choices=Interval)
+    at = models.DateTimeField()
+    price = PriceField()
+    source = models.CharField(max_length=24)
+    other_price = PriceField()
+    other_source = models.CharField(max_length=24)
+    found_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["market", "interval", "at", "other_source", "other_price"], name="price_conflict_once"
+            )
         ]
 
 

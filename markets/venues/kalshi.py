@@ -4,20 +4,19 @@ https://docs.kalshi.com/api-reference. Prices are dollar strings, counts `_fp` s
 Decimal. Tickers are never taken apart: a market's series comes from its event.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from itomarkets.lib import clock
 from itomarkets.lib.http import HttpClient
 from itomarkets.lib.kalshi_signing import PrivateKey, signed_headers
 from itomarkets.lib.venues import VenueNotFound, VenueProtocolError
 from markets.venues.base import Level, OrderBook, SideBook, sort_levels
-from markets.venues.marks import daily_mark
-from markets.venues.rows import BadRow, DayPrice, EventRow, MarketRow, Page, read_rows, walk_pages
+from markets.venues.kalshi_history import KalshiHistory
+from markets.venues.rows import BadRow, EventRow, MarketRow, Page, read_rows, walk_pages
 from markets.venues.wire import (
     ONE,
     ZERO,
@@ -40,11 +39,6 @@ EVENTS_A_PAGE = 200
 MARKETS_A_PAGE = 1000
 BOOKS_A_CALL = 100
 EVENTS_A_CALL = 50
-CANDLE_MARKETS_A_CALL = 100
-CANDLES_A_CALL = 10_000
-DAY_MINUTES = 1440
-# Kalshi's days end at midnight here: 04:00 or 05:00 UTC.
-EASTERN = ZoneInfo("America/New_York")
 # The standard taker rate; a series' or an event's multiplier scales it.
 TAKER_RATE = Decimal("0.07")
 
@@ -229,35 +223,6 @@ def parse_levels(row: Mapping[str, Any], name: str) -> list[Level]:
     return levels
 
 
-def parse_candles(raws: Iterable[Any], *, source: str) -> list[DayPrice]:
-    """Read daily candles of either tier; a day without a usable price is a gap and left out.
-
-    The tiers name the same figures differently (`close_dollars` and `close`, `volume_fp` and `volume`).
-    A candle's `end_period_ts` is the inclusive end of a day in New York; that day is its date here.
-    """
-    days: dict[date, DayPrice] = {}
-    for raw in raws:
-        row = mapping_of(raw, "candlestick")
-        end = row.get("end_period_ts")
-        if not isinstance(end, int):
-            raise VenueProtocolError(f"end_period_ts: expected Unix seconds, found {end!r}.")
-        bid, ask, last = (_close(row, name) for name in ("yes_bid", "yes_ask", "price"))
-        mark = daily_mark(bid=bid, ask=ask, last=last)
-        if mark is None:
-            continue
-        day = (datetime.fromtimestamp(end, UTC) - timedelta(seconds=1)).astimezone(EASTERN).date()
-        days[day] = DayPrice(
-            day=day, price=mark, bid=bid, ask=ask, volume=money_of(row, "volume_fp", "volume"), source=source
-        )
-    return [days[day] for day in sorted(days)]
-
-
-def _close(row: Mapping[str, Any], name: str) -> Decimal | None:
-    part = row.get(name) or {}
-    part = mapping_of(part, name)
-    return price_of(part, "close_dollars" if part.get("close_dollars") is not None else "close")
-
-
 class KalshiReads:
     """Everything that we read from Kalshi without an account. Safe to share between threads."""
 
@@ -274,6 +239,7 @@ class KalshiReads:
         self._private_key = private_key
         self._now = now
         self._series: dict[str, SeriesRow] = {}
+        self.history = KalshiHistory(http)
 
     def close(self) -> None:
         self._http.close()
@@ -376,40 +342,6 @@ class KalshiReads:
             return {}
         stamp = int(self._now().timestamp() * 1000)
         return signed_headers(self._key_id, self._private_key, method, self._http.path_of(path), stamp)
-
-    def fetch_cutoff(self) -> datetime:
-        """Return the settlement time before which markets live in the historical tier only."""
-        cutoff = instant_of(mapping_of(self._http.get_json("/historical/cutoff"), "cutoff"), "market_settled_ts")
-        if cutoff is None:
-            raise VenueProtocolError("market_settled_ts: expected the historical tier's cutoff, found none.")
-        return cutoff
-
-    def fetch_days(self, tickers: Sequence[str], start: datetime, end: datetime) -> dict[str, list[DayPrice]]:
-        """Fetch daily prices of markets in the live tier, many a call, by ticker."""
-        days_asked = max(1, (end - start).days + 2)
-        a_call = max(1, min(CANDLE_MARKETS_A_CALL, CANDLES_A_CALL // days_asked))
-        found: dict[str, list[DayPrice]] = {}
-        for first in range(0, len(tickers), a_call):
-            body = self._http.get_json(
-                "/markets/candlesticks",
-                {"market_tickers": ",".join(tickers[first : first + a_call]), **_candle_window(start, end)},
-            )
-            for raw in rows_of(body, "markets"):
-                row = mapping_of(raw, "markets")
-                found[str(row.get("market_ticker"))] = parse_candles(rows_of(row, "candlesticks"), source="candles")
-        return found
-
-    def fetch_archived_days(self, ticker: str, start: datetime, end: datetime) -> list[DayPrice]:
-        """Fetch daily prices of one market of the historical tier; empty when it is not there."""
-        try:
-            body = self._http.get_json(f"/historical/markets/{ticker}/candlesticks", _candle_window(start, end))
-        except VenueNotFound:
-            return []
-        return parse_candles(rows_of(body, "candlesticks"), source="candles-historical")
-
-
-def _candle_window(start: datetime, end: datetime) -> dict[str, int]:
-    return {"start_ts": int(start.timestamp()), "end_ts": int(end.timestamp()), "period_interval": DAY_MINUTES}
 
 
 def _cursor(body: Any) -> str:

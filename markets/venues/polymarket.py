@@ -1,20 +1,21 @@
-"""Polymarket's public reads: Gamma (events, markets), CLOB (books), Data API (history). Wire to rows.
+"""Polymarket's public reads: Gamma (events, markets) and CLOB (books). Wire to rows.
 
 https://docs.polymarket.com. Gamma puts lists inside strings (`outcomes`, `clobTokenIds`), numbers on
 one object and strings on the next; books come worst price first. Everything ends here.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from itomarkets.lib import clock
 from itomarkets.lib.http import HttpClient
-from itomarkets.lib.venues import VenueNotFound, VenueProtocolError, VenueRejected
+from itomarkets.lib.venues import VenueNotFound, VenueProtocolError
 from markets.venues.base import Level, OrderBook, SideBook, sort_levels
-from markets.venues.rows import DayPrice, EventRow, MarketRow, Page, read_rows, walk_pages
+from markets.venues.polymarket_history import PolymarketHistory
+from markets.venues.rows import EventRow, MarketRow, Page, read_rows, walk_pages
 from markets.venues.wire import (
     ONE,
     ZERO,
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 # The venue allows 500; an event brings all its markets, so a smaller page keeps memory flat.
 EVENTS_A_PAGE = 100
 BOOKS_A_CALL = 400
-HISTORY_WINDOW = timedelta(days=15)
-HISTORY_ROWS = 1000
-DAY_SECONDS = 86_400
 HALF = Decimal("0.5")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YES_WORDS = frozenset({"yes", "是"})
@@ -242,21 +240,6 @@ def book_instant(raw: Mapping[str, Any]) -> datetime | None:
     return None if stamp is None else EPOCH + timedelta(milliseconds=int(stamp))
 
 
-def parse_days(points: Iterable[tuple[Any, Any]], *, source: str) -> list[DayPrice]:
-    """Read (Unix seconds, price) points as one price a UTC day: the day's last."""
-    last: dict[date, tuple[int, Decimal]] = {}
-    for stamp, value in points:
-        if not isinstance(stamp, int):
-            raise VenueProtocolError(f"timestamp: expected Unix seconds, found {stamp!r}.")
-        price = decimal_of({"price": value}, "price")
-        if price is None or not ZERO <= price <= ONE:
-            raise VenueProtocolError(f"price: expected 0 to 1, found {value!r}.")
-        day = datetime.fromtimestamp(stamp, UTC).date()
-        if day not in last or stamp >= last[day][0]:
-            last[day] = (stamp, round(price, 6))
-    return [DayPrice(day=day, price=last[day][1], source=source) for day in sorted(last)]
-
-
 class PolymarketReads:
     """Everything that we read from Polymarket without an account. Safe to share between threads."""
 
@@ -267,6 +250,7 @@ class PolymarketReads:
         self._clob = clob
         self._data = data
         self._now = now
+        self.history = PolymarketHistory(clob=clob, data=data)
 
     def close(self) -> None:
         for http in (self._gamma, self._clob, self._data):
@@ -337,45 +321,6 @@ class PolymarketReads:
                     pk, is_yes = tokens[str(row["asset_id"])]
                     sides.setdefault(pk, {})[is_yes] = (parse_side_book(row), row, received_at)
         return {pk: _joined(found) for pk, found in sides.items()}
-
-    def fetch_days(self, token: str, start: datetime, end: datetime) -> list[DayPrice]:
-        """Fetch one YES token's daily prices from the Data API, or from the CLOB where that has none."""
-        try:
-            return self._days_of_data_api(token, start, end)
-        except VenueRejected:
-            # Not served here, or not for this token: the older endpoint knows markets that the newer does not.
-            pass
-        body = self._clob.get_json(
-            "/prices-history",
-            {"market": token, "startTs": int(start.timestamp()), "endTs": int(end.timestamp()), "fidelity": 1440},
-        )
-        points = [mapping_of(raw, "history") for raw in rows_of(body, "history")]
-        return parse_days(((row.get("t"), row.get("p")) for row in points), source="clob-history")
-
-    def _days_of_data_api(self, token: str, start: datetime, end: datetime) -> list[DayPrice]:
-        points: list[tuple[Any, Any]] = []
-        while start < end:
-            window_end = min(end, start + HISTORY_WINDOW)
-            params = {
-                "token_id": token,
-                "start": int(start.timestamp()),
-                "end": int(window_end.timestamp()),
-                "bucket_seconds": DAY_SECONDS,
-                "limit": HISTORY_ROWS,
-            }
-            for rows in self._history_pages(params):
-                points += [(row.get("timestamp"), row.get("price")) for row in rows]
-            start = window_end
-        return parse_days(points, source="prices-history")
-
-    def _history_pages(self, params: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
-        def fetch(cursor: str) -> tuple[list[Mapping[str, Any]], str]:
-            body = self._data.get_json("/v2/prices-history", {**params, "cursor": cursor} if cursor else params)
-            rows = [mapping_of(raw, "data") for raw in rows_of(body, "data")]
-            pages = mapping_of(body.get("pagination") or {}, "pagination")
-            return rows, str(pages.get("next_cursor") or "") if pages.get("has_more") else ""
-
-        return walk_pages(fetch, what="polymarket /v2/prices-history", page_limit=1000)
 
 
 def read_page(raws: Sequence[Any]) -> Page:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -86,18 +86,6 @@ class Page:
     events: tuple[EventRow, ...] = ()
     markets: tuple[MarketRow, ...] = ()
     bad: tuple[BadRow, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DayPrice:
-    """The price of one YES contract over one day of the venue's calendar."""
-
-    day: date
-    price: Decimal
-    source: str
-    bid: Decimal | None = None
-    ask: Decimal | None = None
-    volume: Decimal | None = None
 
 
 def read_rows(raws: Iterable[Any], parse: Callable[[Any], Any], key_name: str) -> tuple[list[Any], list[BadRow]]:

@@ -74,6 +74,29 @@ def kalshi_series(ticker: str = "KXRATE", **values: Any) -> dict[str, Any]:
     }
 
 
+def candle(end: int, **values: Any) -> dict[str, Any]:
+    return {
+        "end_period_ts": end,
+        "yes_bid": {"close_dollars": "0.4000"},
+        "yes_ask": {"close_dollars": "0.4400"},
+        "price": {"close_dollars": "0.4100", "mean_dollars": "0.4050", "previous_dollars": "0.3000"},
+        "volume_fp": "12.50",
+        **values,
+    }
+
+
+def archived_candle(end: int, **values: Any) -> dict[str, Any]:
+    """The same figures under the names of the historical tier."""
+    return {
+        "end_period_ts": end,
+        "yes_bid": {"close": "0.4000"},
+        "yes_ask": {"close": "0.4400"},
+        "price": {"close": "0.4100", "mean": "0.4050", "previous": "0.3000"},
+        "volume": "12.50",
+        **values,
+    }
+
+
 def gamma_market(number: int = 700001, **values: Any) -> dict[str, Any]:
     return {
         "id": str(number),
@@ -144,6 +167,11 @@ class FakeVenues:
         self.archived_candles: dict[str, list[Any]] = {}
         self.history: dict[str, list[Any]] = {}
         self.clob_history: dict[str, list[Any]] = {}
+        # Trades of Kalshi's tiers by path, and of Polymarket.
+        self.trades: dict[str, list[Any]] = {}
+        # Rows a page of what comes by cursor; and what to do to every page before it is sent.
+        self.trades_a_page = 1000
+        self.history_a_page = 10_000
         self.page_size = 1000
         self.down: set[str] = set()
         self.repeat_cursor = False
@@ -176,8 +204,11 @@ class FakeVenues:
             "/books": self._clob_books,
             "/v2/prices-history": self._history,
             "/prices-history": self._clob_history,
+            "/markets/trades": self._kalshi_trades,
+            "/historical/trades": self._kalshi_trades,
+            "/trades": self._trades,
         }
-        body = routes[path](request) if path in routes else self._single(path)
+        body = routes[path](request) if path in routes else self._single(path, request)
         return httpx.Response(404, json={"error": "not found"}) if body is None else httpx.Response(200, json=body)
 
     def _listing(self, request: httpx.Request, rows: list[Any], name: str, key: str) -> dict[str, Any]:
@@ -201,7 +232,7 @@ class FakeVenues:
         after = start + self.page_size
         return {"events": rows[start:after], "next_cursor": str(after) if after < len(rows) else None}
 
-    def _single(self, path: str) -> Any:
+    def _single(self, path: str, request: httpx.Request) -> Any:
         head, _, key = path.rpartition("/")
         if head in ("/markets", "/historical/markets"):
             gamma = {row["id"]: row for event in self.gamma for row in event["markets"]}
@@ -215,7 +246,7 @@ class FakeVenues:
             ticker = path.split("/")[3]
             if ticker not in self.archived_candles:
                 return None
-            return {"ticker": ticker, "candlesticks": self.archived_candles[ticker]}
+            return {"ticker": ticker, "candlesticks": _ending(self.archived_candles[ticker], request)}
         return None
 
     def _kalshi_books(self, request: httpx.Request) -> dict[str, Any]:
@@ -234,7 +265,7 @@ class FakeVenues:
         asked = request.url.params["market_tickers"].split(",")
         return {
             "markets": [
-                {"market_ticker": ticker, "candlesticks": self.candles[ticker]}
+                {"market_ticker": ticker, "candlesticks": _ending(self.candles[ticker], request)}
                 for ticker in asked
                 if ticker in self.candles
             ]
@@ -246,8 +277,51 @@ class FakeVenues:
             return None
         start, end = int(params["start"]), int(params["end"])
         assert end - start <= 15 * 86_400, "the venue refuses windows of more than 15 days"
-        rows = [row for row in self.history[params["token_id"]] if start <= row["timestamp"] < end]
-        return {"data": rows, "pagination": {"has_more": False, "next_cursor": None}}
+        step = int(params["bucket_seconds"])
+        rows = [
+            row
+            for row in self.history[params["token_id"]]
+            if not isinstance(row["timestamp"], int)
+            or (start <= row["timestamp"] < end and row.get("resolution_seconds", 0) <= step)
+        ]
+        first = int(params.get("cursor") or 0)
+        after = first + min(int(params["limit"]), self.history_a_page)
+        more = after < len(rows)
+        return {
+            "data": rows[first:after],
+            "pagination": {"has_more": more, "next_cursor": str(after) if more else None},
+        }
 
     def _clob_history(self, request: httpx.Request) -> Any:
-        return {"history": self.clob_history.get(request.url.params["market"], [])}
+        params = request.url.params
+        rows = self.clob_history.get(params["market"], [])
+        return {"history": [row for row in rows if int(params["startTs"]) <= row["t"] <= int(params["endTs"])]}
+
+    def _kalshi_trades(self, request: httpx.Request) -> Any:
+        params = request.url.params
+        rows = [
+            row for row in self.trades.get(request.url.path.removeprefix("/base"), [])
+            if row["ticker"] == params["ticker"]
+        ]  # fmt: skip
+        first = int(params.get("cursor") or 0)
+        after = first + self.trades_a_page
+        return {"trades": rows[first:after], "cursor": str(after) if after < len(rows) else ""}
+
+    def _trades(self, request: httpx.Request) -> Any:
+        params = request.url.params
+        return [
+            row
+            for row in self.trades.get(params["market"], [])
+            if int(params["start"]) <= row["timestamp"] <= int(params["end"])
+        ]
+
+
+def _ending(candles: Any, request: httpx.Request) -> Any:
+    """Candles that end within what was asked for; what has no readable end always comes."""
+    if not isinstance(candles, list):
+        return candles
+    first, last = int(request.url.params["start_ts"]), int(request.url.params["end_ts"])
+    ends = [row.get("end_period_ts") if isinstance(row, dict) else None for row in candles]
+    return [
+        row for row, end in zip(candles, ends, strict=True) if not isinstance(end, int) or first <= end <= last
+    ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Kalshi's wire objects become rows; what cannot be read says which field and what was expected."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itomarkets.lib.venues import VenueProtocolError
-from markets.venues.kalshi import parse_book, parse_candles, parse_event, parse_market, parse_series
+from markets.venues.kalshi import parse_book, parse_event, parse_market, parse_series
 from markets.venues.rows import read_rows
 from tests.markets.payloads import kalshi_event, kalshi_market, kalshi_series
 
@@ -162,63 +162,6 @@ def test_a_book_of_bids_becomes_both_sides() -> None:
 def test_an_empty_book_has_no_prices(raw: dict[str, object]) -> None:
     book = parse_book(raw, received_at=NOW)
     assert (book.yes.best_bid, book.yes.best_ask, book.no.best_bid, book.no.best_ask) == (None,) * 4
-
-
-def candle(end: int, **values: object) -> dict[str, object]:
-    return {
-        "end_period_ts": end,
-        "yes_bid": {"close_dollars": "0.4000"},
-        "yes_ask": {"close_dollars": "0.4400"},
-        "price": {"close_dollars": "0.4100", "previous_dollars": "0.3000"},
-        "volume_fp": "12.50",
-        **values,
-    }
-
-
-def test_a_candle_belongs_to_the_day_that_ended_in_new_york() -> None:
-    summer = int(datetime(2026, 7, 2, 4, tzinfo=UTC).timestamp())
-    winter = int(datetime(2026, 1, 2, 5, tzinfo=UTC).timestamp())
-    days = parse_candles([candle(summer), candle(winter)], source="candles")
-    assert [day.day for day in days] == [date(2026, 1, 1), date(2026, 7, 1)]
-
-
-@pytest.mark.parametrize(
-    ("end", "day"),
-    [
-        # The clocks go forward on 8 March and back on 1 November 2026: days of 23 and of 25 hours.
-        (datetime(2026, 3, 8, 5, tzinfo=UTC), date(2026, 3, 7)),
-        (datetime(2026, 3, 9, 4, tzinfo=UTC), date(2026, 3, 8)),
-        (datetime(2026, 11, 1, 4, tzinfo=UTC), date(2026, 10, 31)),
-        (datetime(2026, 11, 2, 5, tzinfo=UTC), date(2026, 11, 1)),
-    ],
-)
-def test_days_on_which_the_clocks_change_keep_their_date(end: datetime, day: date) -> None:
-    assert parse_candles([candle(int(end.timestamp()))], source="candles")[0].day == day
-
-
-def test_both_tiers_field_names_give_the_same_day() -> None:
-    end = int(datetime(2026, 7, 2, 4, tzinfo=UTC).timestamp())
-    old = {
-        "end_period_ts": end,
-        "yes_bid": {"close": "0.4000"},
-        "yes_ask": {"close": "0.4400"},
-        "price": {"close": "0.4100"},
-        "volume": "12.50",
-    }
-    live, archived = parse_candles([candle(end)], source="x"), parse_candles([old], source="x")
-    assert live == archived
-    assert (live[0].price, live[0].volume) == (Decimal("0.42"), Decimal("12.5"))
-
-
-def test_a_day_without_trade_or_book_is_a_gap() -> None:
-    end = int(datetime(2026, 7, 2, 4, tzinfo=UTC).timestamp())
-    empty = candle(
-        end,
-        yes_bid={"close_dollars": "0.0000"},
-        yes_ask={"close_dollars": "1.0000"},
-        price={"close_dollars": None, "previous_dollars": "0.3000"},
-    )
-    assert parse_candles([empty], source="candles") == []
 
 
 json_values = st.recursive(

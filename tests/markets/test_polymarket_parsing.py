@@ -1,6 +1,6 @@
 """Polymarket's wire objects become rows."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itomarkets.lib.venues import VenueProtocolError
-from markets.venues.polymarket import parse_days, parse_event, parse_market, parse_side_book, read_page
+from markets.venues.polymarket import parse_event, parse_market, parse_side_book, read_page
 from markets.venues.rows import read_rows
 from tests.markets.payloads import gamma_event, gamma_market
 from tests.markets.test_kalshi_parsing import json_values
@@ -154,21 +154,6 @@ def test_books_are_sorted_best_first_whatever_their_order() -> None:
     book = parse_side_book({"bids": levels, "asks": levels[::-1]})
     assert [level.price for level in book.bids] == [Decimal("0.51"), Decimal("0.50")]
     assert [level.price for level in book.asks] == [Decimal("0.50"), Decimal("0.51")]
-
-
-def test_a_days_price_is_its_last() -> None:
-    morning = int(datetime(2026, 7, 1, 8, tzinfo=UTC).timestamp())
-    days = parse_days([(morning + 3600, "0.4"), (morning, "0.3"), (morning + 86_400, 0.25)], source="x")
-    assert [(day.day, day.price) for day in days] == [
-        (date(2026, 7, 1), Decimal("0.4")),
-        (date(2026, 7, 2), Decimal("0.25")),
-    ]
-
-
-@pytest.mark.parametrize(("stamp", "price"), [("soon", "0.3"), (1, "1.3"), (1, None)])
-def test_a_bad_point_is_named(stamp: object, price: object) -> None:
-    with pytest.raises(VenueProtocolError):
-        parse_days([(stamp, price)], source="x")
 
 
 @given(field=st.sampled_from(sorted(gamma_market())), value=json_values)

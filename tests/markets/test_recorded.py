@@ -11,6 +11,8 @@ import orjson
 import pytest
 
 from markets.venues import kalshi, polymarket
+from markets.venues.kalshi_history import parse_candles
+from markets.venues.past import CANDLES, DAY
 from markets.venues.rows import read_rows
 
 pytestmark = pytest.mark.recorded
@@ -62,9 +64,10 @@ def test_every_recorded_book_is_read_or_of_a_layout_that_is_gone(recorded: Path)
 def test_every_recorded_candle_is_read(recorded: Path) -> None:
     counts: Counter[str] = Counter()
     for raw in objects(recorded, "kalshi_candlesticks_responses"):
-        days = kalshi.parse_candles(raw["candlesticks"], source="candles")
+        answer = parse_candles(raw["candlesticks"], step=DAY, source=CANDLES)
         counts["candles"] += len(raw["candlesticks"])
-        counts["days"] += len(days)
-        assert all(0 < day.price < 1 for day in days)
+        counts["days"] += len(answer.prices)
+        assert not answer.unreadable
+        assert all(0 < day.price < 1 for day in answer.prices.values())
     print(f"\n{counts}")  # noqa: T201
     assert counts["days"] > 0

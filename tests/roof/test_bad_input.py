@@ -71,11 +71,11 @@ BAD_OPTIONS = [
     (("backfill_history", "--all", "--days", "many"), "--days is many"),
     (("backfill_history", "--basket", "nosuch"), "no basket 'nosuch'"),
     (("backfill_history", "--basket", "9" * 30), "no basket '999"),
-    (("backfill_market_prices",), "no markets yet; run sync_markets"),
-    (("backfill_market_prices", "--days", "0"), "--days: expected 1 to 3650"),
-    (("backfill_market_prices", "--days", "many"), "invalid int value: 'many'"),
-    (("backfill_market_prices", "--market", ""), "no market '' here"),
-    (("backfill_market_prices", "--market", "nyse:X"), "no market 'nyse:X' here; expected VENUE:KEY"),
+    (("backfill_history", "--all", "--market", "kalshi:X"), "--market VENUE:KEY for one market's prices"),
+    (("backfill_history", "--market", ""), "no market '' here"),
+    (("backfill_history", "--market", "nyse:X"), "no market 'nyse:X' here; expected VENUE:KEY"),
+    (("backfill_history", "--market", "nyse:X", "--interval", "week"), "--interval is 'week'; expected day, hour"),
+    (("backfill_history", "--all", "--interval", "minute", "--days", "8"), "expected a whole number from 1 to 7"),
     (("export_markets",), "required: --out"),
     (("export_markets", "--out", "{tmp}/new"), "no markets yet; run sync_markets"),
     (("export_markets", "--out", "{tmp}", "--status", "asleep"), "--status is 'asleep': Select a valid choice"),
@@ -176,18 +176,19 @@ def nobody_listens(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         ("refresh_quotes",),
         ("record_prices",),
         ("backfill_history", "--all", "--days", "3"),
-        ("backfill_market_prices", "--days", "3"),
+        ("backfill_history", "--market", "{market}", "--interval", "hour", "--days", "3"),
     ],
     ids=" ".join,
 )
 @pytest.mark.usefixtures("nobody_listens")
 def test_where_no_venue_answers_the_stand_in_is_named(call: tuple[str, ...], now: datetime, settings: Any) -> None:
     make_held_basket(now)
+    market = Market.objects.earliest("pk")
     wanted = list(Market.objects.values_list("pk", flat=True))
     demand_quotes(market_ids=wanted, source="test", until=now + timedelta(days=1))
     Quote.objects.update(received_at=now - timedelta(hours=2), observed_at=now - timedelta(hours=2))
     for _ in range(2):
-        sentence = refuse(*call)
+        sentence = refuse(*(part.format(market=market) for part in call))
         assert "Not every venue answered" in sentence
         assert settings.SANDBOX_URL in sentence
         assert "manage.py sandbox" in sentence

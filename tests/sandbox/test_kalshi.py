@@ -13,7 +13,9 @@ from itomarkets.sandbox.app import create_app
 from itomarkets.sandbox.engine import World
 from itomarkets.sandbox.model import KALSHI
 from itomarkets.sandbox.universe import SyntheticFeed
-from markets.venues.kalshi import parse_candles
+from markets.venues.kalshi_history import parse_candles
+from markets.venues.past import CANDLES
+from markets.venues.past import DAY as A_DAY
 from tests.sandbox.kalshi_world import BASE, START, Client, Stage, kalshi_checker, request
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -221,7 +223,7 @@ def test_a_market_of_years_has_a_price_on_every_day_even_next_to_nothing(univers
     window = {"start_ts": end - 365 * DAY, "end_ts": end, "period_interval": 1440}
     tickers = ",".join(market.key for market in cheap)
     for row in Client(universe).get("/markets/candlesticks", market_tickers=tickers, **window)["markets"]:
-        assert len(parse_candles(row["candlesticks"], source="candles")) == 365
+        assert len(parse_candles(row["candlesticks"], step=A_DAY, source=CANDLES).prices) == 365
 
 
 # Signatures

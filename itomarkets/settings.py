@@ -296,8 +296,19 @@ CELERY_BEAT_SCHEDULE = {
     "fix-official": {"task": "baskets.fix_official", "schedule": crontab(hour="0", minute="1,16,31")},
     "note-audit-head": {"task": "itomarkets.note_audit_head", "schedule": crontab(hour="4", minute="10")},
     "replay-sample": {"task": "baskets.replay_sample", "schedule": crontab(hour="3", minute="20")},
+    "prune-history": {"task": "itomarkets.prune_history", "schedule": crontab(hour="4", minute="10")},
     "reconcile-orders": {"task": "trading.reconcile", "schedule": timedelta(seconds=15)},
     "settle-positions": {"task": "trading.settle", "schedule": crontab(minute="*/5")},
+}
+
+# How many whole days rows are kept as they are; `manage.py prune_history` says what becomes of them. Hours and days
+# of prices, conflicts, fixings on the hour, orders and the audit trail are kept for ever.
+RETENTION_DAYS = {
+    # Prices and fixings of the minute; afterwards those of five minutes stand for them, then those of the hour.
+    "minutes": env.count("KEEP_MINUTES_DAYS", default=7),
+    "five_minutes": env.count("KEEP_FIVE_MINUTES_DAYS", default=90, least=env.count("KEEP_MINUTES_DAYS", default=7)),
+    # Runs of jobs and of the sync; the newest of each is kept whatever its age.
+    "runs": env.count("KEEP_RUNS_DAYS", default=90),
 }
 
 # --- Venues -------------------------------------------------------------------------------------

@@ -16,9 +16,11 @@ from decimal import Decimal
 from itertools import groupby, islice
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
+from itomarkets.lib.partitions import ensure_partitions
 from itomarkets.lib.venues import Venue, VenueError, VenueProtocolError, VenueRejected
 from markets.models import HistoryGap, HistoryWindow, Interval, Market, PriceConflict, PricePoint
 from markets.upsert import RowWriter, plain, plain_columns
@@ -28,8 +30,8 @@ from markets.venues.past import DAY, EPOCH, LIVE, TRADES, TRADES_ARCHIVED, Answe
 from markets.venues.polymarket import PolymarketReads
 
 LONGEST_DAYS = 3650
-# Minutes are kept no longer than that; see retention.py.
-LONGEST_MINUTE_DAYS = 7
+# What is older is rolled up, so it is not fetched either.
+LONGEST_MINUTE_DAYS: int = settings.RETENTION_DAYS["minutes"]
 CHUNK = 100
 ERRORS_SHOWN = 5
 # A bucket is asked for this long after its end: a venue's last word on it may be a little late.
@@ -103,6 +105,8 @@ class _Run:
     recheck: bool
     tally: _Tally
     say: Callable[[str], None]
+    # Months whose partitions are known to be there.
+    months: set[tuple[int, int]] = field(default_factory=set)
 
     @property
     def step(self) -> timedelta:
@@ -318,6 +322,7 @@ def _store(
         if span != before:
             covered[want.market_id, want.window] = span
             windows.append([want.market_id, run.interval.value, want.window, *span, run.now])
+    _ensure_months([row[2] for row in points], run)
     with transaction.atomic():
         _write(PricePoint, POINT_COLUMNS, points, key=("market_id", "interval", "at"))
         _write(PriceConflict, CONFLICT_COLUMNS, conflicts,
@@ -325,6 +330,14 @@ def _store(
         tally.gaps += _replace_gaps(missing, run)
         _write(HistoryWindow, WINDOW_COLUMNS, windows, key=("market_id", "interval", "start_at"), update=True)
     tally.written += len(points)
+
+
+def _ensure_months(ats: Sequence[datetime], run: _Run) -> None:
+    new = {(at.year, at.month) for at in ats} - run.months
+    if new:
+        inside = [at for at in ats if (at.year, at.month) in new]
+        ensure_partitions(PricePoint._meta.db_table, start=min(inside), end=max(inside))
+        run.months.update(new)
 
 
 def _standing(wants: Sequence[Want], run: _Run) -> dict[int, dict[datetime, tuple[Decimal, str]]]:

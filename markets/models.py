@@ -256,8 +256,8 @@ class Interval(models.IntegerChoices):
 class PricePoint(models.Model):
     """The price of one YES contract in a bucket of time; the bucket's start is its key.
 
-    On PostgreSQL the table is partitioned by month, so its primary key there is (id, at). What is kept how
-    long stands in `retention.py`.
+    On PostgreSQL the table is partitioned by month, so its primary key there is (id, at); see `lib/partitions.py`.
+    Minutes are rolled up into five minutes and those into hours: `pruning.py`.
     """
 
     Interval = Interval
@@ -282,6 +282,8 @@ class PricePoint(models.Model):
             models.UniqueConstraint(fields=["market", "interval", "at"], name="price_point_once"),
             models.CheckConstraint(condition=Q(price__gte=0, price__lte=1), name="price_point_0_to_1"),
         ]
+        # Query: what is fine enough to be rolled up, oldest first. Hours and days, most of the table, are not in it.
+        indexes = [models.Index(fields=["interval", "at"], condition=Q(interval__lt=3600), name="price_point_fine")]
 
 
 class HistoryWindow(models.Model):

@@ -127,6 +127,7 @@ BAD_OPTIONS = [
     (("verify_audit", "--sometimes"), "unrecognized arguments"),
     (("verify_audit", "--head", "7"), "expected a head as verify_audit prints it, SEQ:HASH; found '7'"),
     (("verify_ledger", "--sometimes"), "unrecognized arguments"),
+    (("prune_history", "--sometimes"), "unrecognized arguments"),
     (("simulate_faults", "--seeds", "many"), "invalid int value: 'many'"),
     (("bench", "R0"), "Nothing measures R0"),
     (("bench", "--scale", "huge"), "--scale is 'huge'; expected small or full"),

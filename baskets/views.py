@@ -16,6 +16,7 @@ from baskets.models import Basket, Constituent, Suggestion
 from baskets.reading import basket_rows, chart_series, visible_to
 from categorization.trail import explain_market, would_change
 from itomarkets.lib import clock
+from markets.gaps import daily_troubles
 from markets.models import Market, PricePoint
 
 SPANS = (("1d", "1D"), ("1w", "1W"), ("1m", "1M"), ("6m", "6M"), ("1y", "1Y"), ("all", "All"))
@@ -126,6 +127,7 @@ def market_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "chart_times": [point.at for point in points],
         "chart_values": [point.price for point in points],
         "chart_says": f"Price of YES over {len(points)} days",
+        "troubles": daily_troubles(market),
         "rules": [line for line in market.rules[:RULES_LENGTH].splitlines() if line.strip()],
         "stages": explain_market(market),
         "changes": would_change(classification) if classification is not None else [],

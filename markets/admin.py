@@ -7,7 +7,18 @@ from django.http import HttpRequest
 from itomarkets.lib import clock
 from itomarkets.lib.admin import ReadOnly
 from itomarkets.lib.templatetags.figures import age, cents, compact
-from markets.models import Event, Market, PricePoint, QuarantinedRow, Quote, QuoteDemand, SyncRun
+from markets.models import (
+    Event,
+    HistoryGap,
+    HistoryWindow,
+    Market,
+    PriceConflict,
+    PricePoint,
+    QuarantinedRow,
+    Quote,
+    QuoteDemand,
+    SyncRun,
+)
 from markets.quotes import condition, freshness
 
 
@@ -96,8 +107,36 @@ class QuoteDemandAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(PricePoint)
 class PricePointAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("market", "interval", "at", "price", "bid", "ask", "source")
+    list_display = ("market", "interval", "at", "price", "average", "bid", "ask", "source", "received_at")
     list_filter = ("interval", "source")
+    search_fields = ("market__native_id",)
+    list_select_related = ("market",)
+    ordering = ("-id",)
+
+
+@admin.register(PriceConflict)
+class PriceConflictAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("market", "interval", "at", "price", "source", "other_price", "other_source", "found_at")
+    list_filter = ("interval", "source", "other_source", "market__venue")
+    search_fields = ("market__native_id", "market__title")
+    list_select_related = ("market",)
+    date_hierarchy = "at"
+    ordering = ("-id",)
+
+
+@admin.register(HistoryGap)
+class HistoryGapAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("market", "interval", "start_at", "end_at", "missing", "reason", "detail", "found_at")
+    list_filter = ("interval", "reason", "market__venue")
+    search_fields = ("market__native_id", "market__title")
+    list_select_related = ("market",)
+    ordering = ("-id",)
+
+
+@admin.register(HistoryWindow)
+class HistoryWindowAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("market", "interval", "covered_from", "covered_to", "checked_at")
+    list_filter = ("interval", "market__venue")
     search_fields = ("market__native_id",)
     list_select_related = ("market",)
     ordering = ("-id",)

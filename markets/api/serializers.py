@@ -9,7 +9,8 @@ from itomarkets.lib.api_fields import DecimalText
 from itomarkets.lib.api_series import STEPS, GapShape
 from itomarkets.lib.venues import Venue
 from markets.api.ids import market_id
-from markets.models import Market
+from markets.gaps import REASONS, ExplainedGap
+from markets.models import Market, PriceConflict
 
 Shape = serializers.Serializer[Any]
 # Columns read for a list; no model object is built. `id` orders a page and is not shown.
@@ -22,7 +23,9 @@ AS_THEY_ARE = (
     "venue", "native_id", "title", "subtitle", "status", "result", "payout", "close_at", "yes_label", "no_label",
     "yes_bid", "yes_ask", "last_price", "volume", "volume_24h", "listed_at",
 )  # fmt: skip
-POINT_COLUMNS = ("at", "price", "bid", "ask", "volume", "source")
+POINT_COLUMNS = ("at", "price", "average", "bid", "ask", "volume", "source", "observed_at", "received_at")
+
+CONFLICT_COLUMNS = ("at", "price", "source", "other_price", "other_source", "found_at")
 
 
 class MarketShape(Shape):
@@ -56,10 +59,33 @@ class MarketPointShape(Shape):
 
     at = serializers.DateTimeField()
     price = DecimalText()
+    # The mean of the bucket, where the venue says it or several prices of the bucket are known.
+    average = DecimalText(allow_null=True)
     bid = DecimalText(allow_null=True)
     ask = DecimalText(allow_null=True)
     volume = DecimalText(allow_null=True)
     source = serializers.CharField()  # type: ignore[assignment]
+    # When the venue says that the price stood, and when we received it.
+    observed_at = serializers.DateTimeField(allow_null=True)
+    received_at = serializers.DateTimeField(allow_null=True)
+
+
+class MarketGapShape(GapShape):
+    """Buckets without a price, all for one reason."""
+
+    reason = serializers.ChoiceField(choices=REASONS)
+    detail = serializers.CharField(allow_blank=True)
+
+
+class ConflictShape(Shape):
+    """Another price for a bucket than the one that stands; it was not taken."""
+
+    at = serializers.DateTimeField()
+    price = DecimalText()
+    source = serializers.CharField()  # type: ignore[assignment]
+    other_price = DecimalText()
+    other_source = serializers.CharField()
+    found_at = serializers.DateTimeField()
 
 
 class MarketHistoryShape(Shape):
@@ -67,7 +93,9 @@ class MarketHistoryShape(Shape):
 
     resolution = serializers.ChoiceField(choices=list(STEPS))
     results = MarketPointShape(many=True)
-    gaps = GapShape(many=True)
+    gaps = MarketGapShape(many=True)
+    # The oldest ones within what was asked for, 100 at most.
+    conflicts = ConflictShape(many=True)
     next = serializers.CharField(allow_null=True)
     previous = serializers.CharField(allow_null=True)
 
@@ -85,3 +113,11 @@ def show_market(row: Mapping[str, Any]) -> dict[str, Any]:
 def show_point(row: tuple[Any, ...]) -> dict[str, Any]:
     """Return one row of POINT_COLUMNS."""
     return dict(zip(POINT_COLUMNS, row, strict=True))
+
+
+def show_gap(gap: ExplainedGap) -> dict[str, Any]:
+    return {"start": gap.start, "end": gap.end, "missing": gap.missing, "reason": gap.reason, "detail": gap.detail}
+
+
+def show_conflict(conflict: PriceConflict) -> dict[str, Any]:
+    return {name: getattr(conflict, name) for name in CONFLICT_COLUMNS}

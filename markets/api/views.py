@@ -12,9 +12,17 @@ from itomarkets.lib.api_views import ApiView
 from itomarkets.lib.scopes import Scope
 from itomarkets.lib.series import read_series
 from markets.api.ids import parts_of
-from markets.api.serializers import POINT_COLUMNS, MarketHistoryShape, show_point
+from markets.api.serializers import (
+    POINT_COLUMNS,
+    MarketHistoryShape,
+    show_conflict,
+    show_gap,
+    show_point,
+)
+from markets.gaps import conflicts_between, explain_gaps
 from markets.models import Market, PricePoint
 
+MOST_CONFLICTS = 100
 INTERVALS = {
     "minute": PricePoint.Interval.MINUTE,
     "hour": PricePoint.Interval.HOUR,
@@ -33,7 +41,7 @@ class MarketView(ApiView):
 
 
 class MarketHistory(MarketView):
-    """GET: recorded prices of YES by the minute, the hour or the day, oldest first, with the missing ones named."""
+    """GET: recorded prices of YES by the minute, the hour or the day, oldest first, with gaps and conflicts named."""
 
     parameters = {"GET": PARAMETERS}
     answers = {"GET": MarketHistoryShape}
@@ -44,4 +52,9 @@ class MarketHistory(MarketView):
         rows = PricePoint.objects.filter(market=market, interval=INTERVALS[asked.resolution])
         # A bucket is known when it has ended.
         page = read_series(rows, POINT_COLUMNS, window=asked.window, step=asked.step, now=now, lag=asked.step)
-        return Response(asked.body(page, timedelta(0), show_point))
+        interval = INTERVALS[asked.resolution]
+        conflicts = conflicts_between(market=market, interval=interval, start=asked.window.start, end=asked.window.end)
+        body = asked.body(page, timedelta(0), show_point)
+        body["gaps"] = list(map(show_gap, explain_gaps(page.gaps, market=market, interval=interval, step=asked.step)))
+        body["conflicts"] = list(map(show_conflict, conflicts[:MOST_CONFLICTS]))
+        return Response(body)

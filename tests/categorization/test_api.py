@@ -93,14 +93,19 @@ def test_daily_prices_come_with_their_gaps(api: APIClient, now: datetime) -> Non
         "2026-07-28T00:00:00Z",
         "2026-07-31T00:00:00Z",
     ]
-    assert body["gaps"] == [{"start": "2026-07-29T00:00:00Z", "end": "2026-07-30T00:00:00Z", "missing": 2}]
+    gap = {"start": "2026-07-29T00:00:00Z", "end": "2026-07-30T00:00:00Z", "missing": 2}
+    assert body["gaps"] == [{**gap, "reason": "unasked", "detail": ""}]
+    assert body["conflicts"] == []
     assert body["results"][0] == {
         "at": "2026-07-27T00:00:00Z",
         "price": "0.400000",
+        "average": None,
         "bid": "0.390000",
         "ask": "0.410000",
         "volume": None,
         "source": "candles",
+        "observed_at": None,
+        "received_at": None,
     }
     assert api.get(f"{URL}/kalshi:{market.native_id}/history", {"resolution": "hour"}).json()["results"] == []
 

@@ -9,11 +9,22 @@ from django.contrib import admin
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from markets.models import PricePoint, QuarantinedRow, QuoteDemand, SyncRun
+from markets.models import (
+    HistoryGap,
+    HistoryWindow,
+    PriceConflict,
+    PricePoint,
+    QuarantinedRow,
+    QuoteDemand,
+    SyncRun,
+)
 from tests.factories import make_market, make_quote, make_user
 
 pytestmark = pytest.mark.django_db
-NAMES = ["event", "market", "quote", "quotedemand", "pricepoint", "syncrun", "quarantinedrow"]
+NAMES = [
+    "event", "market", "quote", "quotedemand", "pricepoint", "priceconflict", "historygap", "historywindow", "syncrun",
+    "quarantinedrow",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -28,6 +39,12 @@ def rows(now: datetime, count: int) -> None:
         make_quote(market, "0.40", None, now)
         QuoteDemand.objects.create(market=market, source="x")
         PricePoint.objects.create(market=market, interval=86400, at=now, price="0.4", source="x")
+        bucket = {"market": market, "interval": 86400}
+        HistoryWindow.objects.create(**bucket, start_at=now, covered_from=now, covered_to=now, checked_at=now)
+        HistoryGap.objects.create(**bucket, start_at=now, end_at=now, missing=1, reason="empty", found_at=now)
+        PriceConflict.objects.create(
+            **bucket, at=now, price="0.4", source="x", other_price="0.5", other_source="y", found_at=now
+        )
         run = SyncRun.objects.create(venue="kalshi", started_at=now)
         QuarantinedRow.objects.create(run=run, venue="kalshi", raw={"a": 1}, error="why")
 

@@ -11,14 +11,16 @@ from baskets.snapshots import SnapshotReport, record_prices
 from itomarkets.lib import clock
 from itomarkets.records.jobs import run_job
 from markets.quotes import refresh_quotes
+from markets.recording import record_quotes
 
 MINUTE_LEASE_SECONDS = 120
 BACKFILL_LEASE_SECONDS = 3_600
 
 
 def refresh_and_record() -> SnapshotReport:
-    """Refresh the demanded quotes, then fix every basket at the time when they have come."""
+    """Refresh the demanded quotes and keep them, then fix every basket at the time when they have come."""
     refresh_quotes(now=clock.now())
+    record_quotes(now=clock.now())
     return record_prices(now=clock.now())
 
 

@@ -53,7 +53,8 @@ def prune_prices(*, now: datetime, dry_run: bool = False, say: Say = lambda text
         say(f"five minutes up to {start:%Y-%m-%d}: {fives:,} prices deleted")
     return [
         Pruned("prices of a minute", deleted, written),
-        Pruned("prices of five minutes", fives, hours),
+        Pruned("prices of five minutes", fives),
+        Pruned("prices of an hour", 0, hours),
         Pruned("checkpoints and gaps of minutes", delete_in_batches(windows) + delete_in_batches(gaps)),
         Pruned("runs of the sync", delete_in_batches(old_runs)),
     ]

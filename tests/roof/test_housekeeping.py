@@ -45,7 +45,7 @@ def test_minutes_give_way_to_five_minutes_and_hours_that_say_the_last_and_the_me
     kept = put(market, datetime(2026, 7, 25, tzinfo=UTC), "0.70")
     running = put(market, now, "0.80")
     assert deleted(prune_history(now=now, dry_run=True)) == {"prices of a minute": (6, 0)}
-    assert deleted(prune_history(now=now)) == {"prices of a minute": (6, 4), "prices of five minutes": (0, 1)}
+    assert deleted(prune_history(now=now)) == {"prices of a minute": (6, 4), "prices of an hour": (0, 1)}
     assert prices(market, Interval.FIVE_MINUTES) == [
         (OLD, Decimal("0.45"), Decimal("0.423333"), Decimal(6), "live"),
         (OLD + 5 * MINUTE, Decimal("0.5"), Decimal("0.5"), Decimal(2), "live"),
@@ -82,7 +82,7 @@ def test_five_minutes_go_after_their_time_and_leave_their_hours(now: datetime) -
     for minute, price in ((0, "0.40"), (55, "0.46"), (60, "0.50")):
         put(market, ANCIENT + minute * MINUTE, price, interval=Interval.FIVE_MINUTES, average=Decimal(price))
     put(market, ANCIENT, "0.99", interval=Interval.DAY)
-    assert deleted(prune_history(now=now)) == {"prices of five minutes": (3, 2)}
+    assert deleted(prune_history(now=now)) == {"prices of five minutes": (3, 0), "prices of an hour": (0, 2)}
     assert [row[1:3] for row in prices(market, Interval.HOUR)] == [
         (Decimal("0.46"), Decimal("0.43")),
         (Decimal("0.5"), Decimal("0.5")),

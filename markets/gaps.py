@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet, Sum, Window
 
 from itomarkets.lib.series import Gap
 from markets.models import HistoryGap, Interval, Market, PriceConflict
@@ -70,9 +70,10 @@ class DailyTroubles:
 
 def daily_troubles(market: Market) -> DailyTroubles:
     """Return the newest gaps and conflicts of a market's days, and how many days are missing in all."""
-    gaps = HistoryGap.objects.filter(market=market, interval=Interval.DAY)
+    rows = HistoryGap.objects.filter(market=market, interval=Interval.DAY).annotate(in_all=Window(Sum("missing")))
+    gaps = list(rows.order_by("-start_at")[:SHOWN])
     return DailyTroubles(
-        gaps=list(gaps.order_by("-start_at")[:SHOWN]),
-        missing=gaps.aggregate(days=Sum("missing"))["days"] or 0,
+        gaps=gaps,
+        missing=gaps[0].in_all if gaps else 0,
         conflicts=list(PriceConflict.objects.filter(market=market, interval=Interval.DAY).order_by("-at")[:SHOWN]),
     )

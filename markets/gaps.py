@@ -1,6 +1,6 @@
 """What a market's past lacks and where its sources disagree, as pages and the API tell it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -63,7 +63,7 @@ def conflicts_between(*, market: Market, interval: int, start: datetime, end: da
 class DailyTroubles:
     """What a page says of a market's daily prices."""
 
-    gaps: list[HistoryGap]
+    gaps: Sequence[HistoryGap]
     missing: int
     conflicts: list[PriceConflict]
 

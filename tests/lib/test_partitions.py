@@ -18,7 +18,7 @@ from markets.models import PricePoint
 from tests.factories import make_market
 
 TABLE = "markets_pricepoint"
-MIGRATION = import_module("markets.migrations.0004_price_points_by_month")
+MIGRATION = import_module("markets.migrations.0005_price_points_by_month")
 KEYS = {"unique": MIGRATION.UNIQUE, "references": MIGRATION.REFERENCES}
 
 

@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
     # Each month's rows are copied in a transaction of their own.
     atomic = False
 
-    dependencies = [("markets", "0003_history_windows_gaps_conflicts")]
+    dependencies = [("markets", "0004_history_windows_gaps_conflicts")]
 
     operations = [
         migrations.RunPython(partition, join),

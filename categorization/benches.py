@@ -155,7 +155,7 @@ def _answers(view: type[MarketSearch]) -> Callable[..., Callable[[], int]]:
 
     def to(**parameters: str) -> Callable[[], int]:
         def answer() -> int:
-            request = APIRequestFactory().get("/api/v1/markets/search", parameters)
+            request = APIRequestFactory().get("/api/v1/markets/search", parameters, HTTP_HOST="localhost")
             force_authenticate(request, user=person)
             return len(json.loads(ask(request).render().content)["results"])
 

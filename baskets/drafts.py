@@ -1,7 +1,7 @@
 """A basket that is being put together: what it would cost, and what a careful person would ask about it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +11,7 @@ from baskets.compositions import listed_quote
 from baskets.legs import books_of
 from baskets.marks import LegMark
 from baskets.method import CUSTOM_MAX_LEGS, DEFAULTS
+from categorization.pairs.partners import Partner, pairs_of
 from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import Side
 from markets.models import Market, Quote
@@ -64,7 +65,7 @@ class DraftPreview:
 
 
 def preview(legs: Sequence[LegDraft], now: datetime) -> DraftPreview:
-    """Price a draft and list its conflicts, in three statements; unknown markets are left out."""
+    """Price a draft and list its conflicts, in four statements; unknown markets are left out."""
     ids = [leg.market_id for leg in legs]
     markets = Market.objects.select_related("event").in_bulk(ids)
     books = books_of(ids)
@@ -83,12 +84,17 @@ def preview(legs: Sequence[LegDraft], now: datetime) -> DraftPreview:
         ask=_weighted(shares, [line.ask for line in lines]),
         worst_price=_weighted(shares, [line.ask for line in lines]) if all(map(_holds_stake, lines)) else None,
         legs=lines,
-        conflicts=tuple(conflicts_of(legs, markets=markets, lines=lines, now=now)),
+        conflicts=tuple(conflicts_of(legs, markets=markets, lines=lines, partners=pairs_of(ids), now=now)),
     )
 
 
 def conflicts_of(
-    legs: Sequence[LegDraft], *, markets: dict[int, Market], lines: Sequence[DraftLeg], now: datetime
+    legs: Sequence[LegDraft],
+    *,
+    markets: dict[int, Market],
+    lines: Sequence[DraftLeg],
+    partners: Mapping[int, Sequence[Partner]],
+    now: datetime,
 ) -> list[str]:
     """Say what in a draft works against itself, cannot be bought, or is not what it seems."""
     found = []
@@ -104,6 +110,7 @@ def conflicts_of(
     if len(legs) > CUSTOM_MAX_LEGS:
         found.append(f"{len(legs)} legs are too many; a basket holds at most {CUSTOM_MAX_LEGS}.")
     found += _event_conflicts(lines, markets)
+    found += _pair_conflicts(sides, markets, partners)
     for line in lines:
         market = markets[line.market_id]
         if market.status != Market.Status.OPEN or (market.close_at is not None and market.close_at <= now):
@@ -137,6 +144,30 @@ def _event_conflicts(lines: Sequence[DraftLeg], markets: dict[int, Market]) -> l
         share = sum((line.share for line in members), ZERO)
         if share > DEFAULTS.event_cap:
             found.append(f"{share:.0%} of the weight hangs on one event, “{name}”.")
+    return found
+
+
+def _pair_conflicts(
+    sides: Mapping[int, set[str]], markets: dict[int, Market], partners: Mapping[int, Sequence[Partner]]
+) -> list[str]:
+    """Say where two legs of different venues ask the same question; each pair once."""
+    found = []
+    for market_id, held in sides.items():
+        for partner in partners.get(market_id, ()):
+            other = partner.market.pk
+            if not partner.same_as_yes or other not in sides or other < market_id or market_id not in markets:
+                continue
+            names = (
+                f"“{_title(markets[market_id])}” and “{_title(partner.market)}” ask the same question on both venues"
+            )
+            # The partner's side that pays together with YES here.
+            alike = {Side.YES.value: partner.same_as_yes, Side.NO.value: Side(partner.same_as_yes).opposite.value}
+            if any(alike[side] in sides[other] for side in held):
+                found.append(
+                    f"{names}: hold the cheaper one with the whole weight, or know that its weight counts twice."
+                )
+            if any(alike[Side(side).opposite.value] in sides[other] for side in held):
+                found.append(f"{names}, and their sides are opposite: together they always pay one dollar.")
     return found
 
 

@@ -14,9 +14,11 @@ from baskets.editing import delete_custom_basket
 from baskets.forms import KINDS, SORTS, ListFilters, sort_rows
 from baskets.models import Basket, Constituent, Suggestion
 from baskets.reading import basket_rows, chart_series, visible_to
+from categorization.pairs.partners import Partner, pairs_of
+from categorization.pairs.wording import side_by_side
 from categorization.trail import explain_market, would_change
 from itomarkets.lib import clock
-from markets.gaps import daily_troubles
+from itomarkets.lib.templatetags.figures import clean
 from markets.models import Market, PricePoint
 
 SPANS = (("1d", "1D"), ("1w", "1W"), ("1m", "1M"), ("6m", "6M"), ("1y", "1Y"), ("all", "All"))
@@ -121,13 +123,14 @@ def market_detail(request: HttpRequest, pk: int) -> HttpResponse:
             Market.objects.filter(event=market.event_id).exclude(pk=market.pk).order_by("-volume")[:SIBLINGS]
         )
     classification = getattr(market, "classification", None)
+    prices = market_prices(market)
     context = {
         "market": market,
-        "prices": market_prices(market),
+        "prices": prices,
+        "partners": [_beside(market, prices, partner) for partner in pairs_of([market.pk]).get(market.pk, [])],
         "chart_times": [point.at for point in points],
         "chart_values": [point.price for point in points],
         "chart_says": f"Price of YES over {len(points)} days",
-        "troubles": daily_troubles(market),
         "rules": [line for line in market.rules[:RULES_LENGTH].splitlines() if line.strip()],
         "stages": explain_market(market),
         "changes": would_change(classification) if classification is not None else [],
@@ -136,6 +139,21 @@ def market_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "holders": _holders(market, request.user),
     }
     return render(request, "baskets/market.html", context)
+
+
+def _beside(market: Market, prices: dict[str, Any], partner: Partner) -> dict[str, Any]:
+    """Lay a market's partner at the other venue beside it: both asks, their difference, and both rules."""
+    here, there = side_by_side(clean(market.rules[:RULES_LENGTH]), clean(partner.market.rules[:RULES_LENGTH]))
+    ask = prices["yes_ask"]
+    apart = None if ask is None or partner.ask is None else partner.ask - ask
+    return {
+        "partner": partner,
+        "market": partner.market,
+        "here": here,
+        "there": there,
+        "apart": None if apart is None else abs(apart),
+        "is_cheaper": apart is not None and apart < 0,
+    }
 
 
 def market_prices(market: Market) -> dict[str, Any]:

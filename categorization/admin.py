@@ -16,6 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
+import categorization.pair_admin  # noqa: F401
 from categorization import desk
 from categorization.models import Classification, ModelVersion, Review, RiskFactor, Theme
 from categorization.review import ReviewError, confirm, correct, decide_each, direction_under, queue, undo_last

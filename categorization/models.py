@@ -2,7 +2,9 @@
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
+from itomarkets.lib.venues import Venue
 from markets.models import Market
 
 
@@ -134,3 +136,63 @@ class Review(models.Model):
     def __str__(self) -> str:
         factor = self.new_factor.slug if self.new_factor else "no factor"
         return f"{factor}, {self.at:%Y-%m-%d %H:%M}"
+
+
+class MarketPair(models.Model):
+    """A market of each venue that ask the same or nearly the same, and what a person decided about using the pair."""
+
+    class Relation(models.TextChoices):
+        IDENTICAL = "identical", "The same question"
+        COMPLEMENT = "complement", "YES of one is NO of the other"
+        SUBSET = "subset", "YES of one means YES of the other"
+        OVERLAPS = "overlaps", "Can both be YES, neither follows"
+        RELATED = "related", "About the same thing"
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Waiting for review"
+        APPROVED = "approved", "Approved"
+        REJECTED = "rejected", "Rejected"
+
+    kalshi = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="pairs_from_kalshi")
+    polymarket = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="pairs_from_polymarket")
+    relation = models.CharField(max_length=10, choices=Relation)
+    # Of a subset: the venue whose YES means YES at the other.
+    narrower = models.CharField(max_length=12, choices=Venue, blank=True)
+    confidence = models.FloatField()
+    # 0 to 1: confidence × liquidity. Reviewers start at the top.
+    importance = models.FloatField(default=0.0)
+    # One entry a stage: {"stage": "time", "says": "...", "agrees": [...], "kalshi": [...], "polymarket": [...]}.
+    evidence = models.JSONField(default=list)
+    # Of both texts as the evidence read them; a page sends it back, so that nobody decides on what they did not see.
+    texts_digest = models.CharField(max_length=32)
+    found_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    status = models.CharField(max_length=8, choices=Status, default=Status.PENDING)
+    reviewer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="pair_reviews"
+    )
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    notes = models.TextField(blank=True)
+    # The texts that were approved, by venue; a later change is shown against them.
+    approved_texts = models.JSONField(default=dict, blank=True)
+    # Why an approved pair waits again.
+    reopened = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kalshi", "polymarket"], name="market_pair_once"),
+            models.CheckConstraint(
+                condition=Q(status="pending", reviewer=None, reviewed_at=None)
+                | Q(status__in=["approved", "rejected"], reviewed_at__isnull=False, reviewer__isnull=False),
+                name="market_pair_decided_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=Q(relation="subset") | Q(narrower=""), name="market_pair_narrower_of_subsets_alone"
+            ),
+        ]
+        # Query: the review queue, the most important first.
+        indexes = [models.Index(fields=["status", "-importance"], name="market_pair_review")]
+
+    def __str__(self) -> str:
+        return f"{self.kalshi_id} and {self.polymarket_id}: {self.relation}"

@@ -292,6 +292,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="5-59/10"),
         "kwargs": {"full": False},
     },
+    "match-markets": {"task": "categorization.match_markets", "schedule": crontab(minute="40")},
     "record-prices": {"task": "baskets.record_prices", "schedule": crontab(minute="*")},
     "fix-official": {"task": "baskets.fix_official", "schedule": crontab(hour="0", minute="1,16,31")},
     "note-audit-head": {"task": "itomarkets.note_audit_head", "schedule": crontab(hour="4", minute="10")},

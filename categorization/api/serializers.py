@@ -1,14 +1,18 @@
 """Markets with what they bear on, and the taxonomy, as the API shows them."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 
 from categorization.filters import DECIDED
-from categorization.models import Classification, RiskFactor
+from categorization.models import Classification, MarketPair, RiskFactor
+from categorization.pairs.partners import Partner, pairs_of
 from categorization.trail import StageCard, stage_cards, would_change
 from itomarkets.lib.api_fields import DecimalText
+from itomarkets.lib.venues import Venue
+from markets.api.ids import market_id
 from markets.api.serializers import FIELDS, MarketShape, show_market
 from markets.models import Market, Quote
 from markets.search import Facets, Reading
@@ -74,6 +78,26 @@ class QuoteShape(Shape):
     received_at = serializers.DateTimeField()
 
 
+class PairShape(Shape):
+    """An approved pair: the other venue's market that asks the same or nearly the same.
+
+    `same_as_yes` is its side that pays when YES pays here, `follows` whose YES a subset's narrower YES implies.
+    `ask_apart`: its ask less the ask here, dollars, before fees. `differs` names the stages that differ, in words.
+    """
+
+    market_id = serializers.CharField()
+    venue = serializers.ChoiceField(choices=Venue.choices)
+    question = serializers.CharField()
+    relation = serializers.ChoiceField(choices=MarketPair.Relation.choices)
+    same_as_yes = serializers.CharField(allow_null=True)
+    follows = serializers.CharField(allow_null=True)
+    bid = DecimalText(allow_null=True)
+    ask = DecimalText(allow_null=True)
+    ask_apart = DecimalText(allow_null=True)
+    differs = serializers.ListField(child=serializers.CharField())
+    rules = serializers.CharField(allow_blank=True)
+
+
 class MarketDetailShape(LabelledMarketShape):
     """One market with its rules and its order book's best prices."""
 
@@ -88,6 +112,7 @@ class MarketDetailShape(LabelledMarketShape):
     open_interest = DecimalText(allow_null=True)
     exclusive_event = serializers.BooleanField()
     quote = QuoteShape(allow_null=True)
+    pairs = PairShape(many=True)
 
 
 class StageShape(Shape):
@@ -167,6 +192,31 @@ def show_detail(market: Market, row: Mapping[str, Any]) -> dict[str, Any]:
         "open_interest": market.open_interest,
         "exclusive_event": event is not None and (event.mutually_exclusive or event.neg_risk),
         "quote": None if quote is None else {name: getattr(quote, name) for name in QUOTE_COLUMNS},
+        "pairs": [
+            show_pair(partner, ask=market.yes_ask if quote is None else quote.yes_ask)
+            for partner in pairs_of([market.pk]).get(market.pk, [])
+        ],
+    }
+
+
+def show_pair(partner: Partner, *, ask: Decimal | None) -> dict[str, Any]:
+    """Return a market's partner; `ask` is what YES costs here."""
+    return {
+        "market_id": market_id(partner.market.venue, partner.market.native_id),
+        "venue": partner.market.venue,
+        "question": partner.market.question,
+        "relation": partner.relation,
+        "same_as_yes": partner.same_as_yes or None,
+        "follows": partner.follows or None,
+        "bid": partner.bid,
+        "ask": partner.ask,
+        "ask_apart": None if ask is None or partner.ask is None else partner.ask - ask,
+        "differs": [
+            f"{stage['stage']}: {stage['says']}"
+            for stage in partner.evidence
+            if "kalshi" in stage or "polymarket" in stage
+        ],
+        "rules": partner.market.rules,
     }
 
 

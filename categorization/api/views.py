@@ -49,7 +49,7 @@ class MarketFacets(ApiView):
 
 
 class MarketDetail(MarketView):
-    """GET: one market with its rules, its label and its order book's best prices."""
+    """GET: one market with its rules, its label, its order book's best prices, and its approved pairs."""
 
     answers = {"GET": serializers.MarketDetailShape}
 

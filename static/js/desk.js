@@ -72,7 +72,9 @@ function post(address, values) {
 function decide(one, choice, values = {}) {
   const form = one.querySelector("form");
   const given = { choice, ...values };
-  if (form.elements.event.checked) given.event = "1";
+  // A desk whose every choice needs the whole form says so.
+  if (form.dataset.whole) Object.assign(given, Object.fromEntries(new FormData(form)), { choice });
+  if (form.elements.event && form.elements.event.checked) given.event = "1";
   one.dataset.done = "1";
   one.dataset.waits = "1";
   show();
@@ -119,10 +121,11 @@ function undo() {
   });
 }
 
+// A button may name its key itself; these are the label desk's, and those that move about.
 const keys = {
   c: (one) => one.querySelector("button[value=confirm]") && decide(one, "confirm"),
   2: (one) => one.querySelector("button[value=second]") && decide(one, "second"),
-  x: (one) => decide(one, "none"),
+  x: (one) => one.querySelector("button[value=none]") && decide(one, "none"),
   "+": (one) => decide(one, "correct", { direction: "1" }),
   "=": (one) => decide(one, "correct", { direction: "1" }),
   0: (one) => decide(one, "correct", { direction: "0" }),
@@ -149,9 +152,10 @@ document.addEventListener("keydown", (event) => {
     undo();
     return;
   }
-  const act = keys[event.key];
   const one = current();
-  if (!act || !one) return;
+  const button = one && one.querySelector(`button[data-key="${CSS.escape(event.key)}"]`);
+  const act = button ? () => decide(one, button.value) : keys[event.key];
+  if (!act || !one || (one.querySelector("[data-whole]") && !button && !["s", "b"].includes(event.key))) return;
   event.preventDefault();
   act(one);
 });

@@ -1,6 +1,6 @@
 """R8: labels for many markets against the bare models on the same texts. R5: pages of the list, deep against first.
 
-S1: what a person waits for while typing, against a page of rows by their keys.
+S1: what a person waits for while typing, against a page of rows by their keys. P1: pairs against an index of words.
 """
 
 import base64
@@ -20,8 +20,12 @@ from rest_framework.test import APIRequestFactory, force_authenticate
 
 from categorization.api.views import MarketSearch
 from categorization.artifact import Artifact
+from categorization.knowledge.words import words_of
 from categorization.learning import active_version, artifact_of
 from categorization.models import Classification
+from categorization.pairs.blocking import ClaimIndex
+from categorization.pairs.claims import Listing, read_claim
+from categorization.pairs.comparing import compare
 from categorization.pipeline import categorize_markets
 from categorization.reading import MARKET_FIELDS, reading_of_row
 from categorization.stages.lexical import lexical, model_text
@@ -183,6 +187,48 @@ def _multiply(size: int) -> None:
                 f"INSERT INTO markets_market ({', '.join(columns)}) SELECT {values} FROM markets_market WHERE id <= %s",  # noqa: S608
                 [largest],
             )
+
+
+@ratio("P1", target=50.0)
+def matching(bench: Bench) -> Iterable[Row]:
+    """Read, block and compare the questions of both venues; no database is touched.
+
+    The yardstick splits the same texts into words and indexes one side by them. The design names no target; this
+    one says how much more reading and comparing may cost.
+    """
+    examples = [example.title for example in read_examples()]
+    for size in FULL if bench.is_full else SMALL:
+        listings = [
+            Listing(number, PAIR[number % 2], f"KXBENCH-{number}", title, close_at=NOW + timedelta(days=90))
+            for number in range(size)
+            for title in [f"{examples[number // 2 % len(examples)].rstrip('?')} by {_day(number)}?"]
+        ]
+        timing = bench.alternate(
+            partial(_match_all, listings), partial(_index_all, listings), rounds=1 if bench.is_full else 3
+        )
+        yield bench.row(seconds=timing.seconds, yardstick_seconds=timing.yardstick_seconds, n=size)
+
+
+def _day(number: int) -> str:
+    return f"{MONTHS[number // 2 % len(MONTHS)]} {number // 2 % 28 + 1}, 2026"
+
+
+def _match_all(listings: list[Listing]) -> None:
+    index = ClaimIndex([read_claim(listing) for listing in listings if listing.venue == PAIR[0]])
+    for listing in listings:
+        if listing.venue == PAIR[1]:
+            claim = read_claim(listing)
+            for other in index.candidates(claim):
+                compare(other, claim)
+
+
+def _index_all(listings: list[Listing]) -> None:
+    index: dict[str, list[int]] = {}
+    for number, listing in enumerate(listings):
+        words = words_of(listing.title)
+        if listing.venue == PAIR[0]:
+            for word in words:
+                index.setdefault(word, []).append(number)
 
 
 def _anew() -> float:

@@ -8,7 +8,7 @@ from categorization.pairs.bounds import Bound
 from categorization.pairs.claims import Claim
 from categorization.pairs.games import Game
 from categorization.pairs.periods import Kind
-from categorization.pairs.sources import read_sources, read_void
+from categorization.pairs.sources import read_demands, read_sources, read_void
 from categorization.pairs.timing import compare_times
 from categorization.pairs.verdicts import Finding, Match, Relation, Verdict
 from itomarkets.lib.venues import Venue
@@ -51,6 +51,10 @@ def compare(kalshi: Claim, polymarket: Claim) -> Verdict | None:
         source, source_found = _compare_sources(kalshi, polymarket)
         void_found, sure_of_void = _compare_void(kalshi, polymarket)
         findings += [source_found, void_found]
+        demands_found = _compare_demands(kalshi, polymarket)
+        if demands_found is not None:
+            source = Match.OVERLAP
+            findings.append(demands_found)
     complete = kalshi.is_complete and polymarket.is_complete
     if not complete:
         unsaid = tuple(claim.venue for claim in (kalshi, polymarket) if not claim.is_complete)
@@ -215,6 +219,15 @@ def _compare_sources(kalshi: Claim, polymarket: Claim) -> tuple[Match, Finding]:
         "Different sources decide, and a figure may differ between them." if measured else "Different sources decide."
     )
     return (Match.OVERLAP if measured else Match.SAME), Finding("source", says, (), *said)
+
+
+def _compare_demands(kalshi: Claim, polymarket: Claim) -> Finding | None:
+    """Name what one market's rules demand and the other's do not; None where both demand the same."""
+    first, second = read_demands(kalshi.rules), read_demands(polymarket.rules)
+    if first == second:
+        return None
+    says = "One's rules demand what the other's do not."
+    return Finding("demands", says, (), tuple(sorted(first - second)), tuple(sorted(second - first)))
 
 
 def _compare_void(kalshi: Claim, polymarket: Claim) -> tuple[Finding, float]:

@@ -17,15 +17,15 @@ from categorization.pairs.deciding import reopen_changed, texts_digest, texts_of
 from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import Venue
 from itomarkets.records.models import JobRun
-from markets.models import Market
+from markets.models import Market, SyncRun
 
 JOB = "match_markets"
 # Claims indexed at once: memory ends here, and the other side is read once more for each block.
 BLOCK = 50_000
 CHUNK = 2_000
 LOOKUP = 400
-# A sync stamps its rows with the time it began and commits them later.
-OVERLAP = timedelta(hours=2)
+# A sync stamps its rows with the time it began and commits them later; one that began before this is dead.
+LONGEST_SYNC = timedelta(hours=2)
 # Pairs that are merely about the same thing are many; these say enough alike to be worth a look.
 LEAST_RELATED = 0.6
 MAGNITUDES = 10
@@ -75,11 +75,10 @@ def match_markets(
     since = None if full else _seen_until(report.version)
     open_markets = Market.objects.open(now).filter(is_combo=False, outcome_count=2)
     report.markets = open_markets.count()
-    changed = open_markets if since is None else open_markets.filter(last_changed_at__gt=since - OVERLAP)
+    changed = open_markets if since is None else open_markets.filter(last_changed_at__gte=since)
     changed_ids = set(changed.values_list("id", flat=True)) if since is not None else None
     report.changed = report.markets if changed_ids is None else len(changed_ids)
-    newest = Market.objects.order_by("-last_changed_at").values_list("last_changed_at", flat=True).first()
-    report.seen_until = (newest or now).isoformat()
+    report.seen_until = _settled_until(now).isoformat()
     if changed_ids is None or changed_ids:
         _match(open_markets, changed_ids, report, now, progress)
     report.removed += _remove_ended()
@@ -94,6 +93,13 @@ def _seen_until(version: str) -> datetime | None:
     if last is None or last.report.get("version") != version or not last.report.get("seen_until"):
         return None
     return datetime.fromisoformat(last.report["seen_until"])
+
+
+def _settled_until(now: datetime) -> datetime:
+    """Return up to when every change is in the table: a sync that is under way has yet to commit its own."""
+    syncs = SyncRun.objects.filter(status=SyncRun.Status.RUNNING, started_at__gt=now - LONGEST_SYNC)
+    first = syncs.order_by("started_at").values_list("started_at", flat=True).first()
+    return now if first is None else min(now, first - timedelta(minutes=1))
 
 
 def _match(
@@ -228,8 +234,7 @@ def _reopen_changed(since: datetime | None, now: datetime) -> int:
         "kalshi__event", "polymarket__event"
     )
     if since is not None:
-        moved = since - OVERLAP
-        pairs = pairs.filter(Q(kalshi__last_changed_at__gt=moved) | Q(polymarket__last_changed_at__gt=moved))
+        pairs = pairs.filter(Q(kalshi__last_changed_at__gte=since) | Q(polymarket__last_changed_at__gte=since))
     count = 0
     for pair in pairs.iterator(chunk_size=CHUNK):
         changed = [

@@ -47,11 +47,21 @@ _VOID = {
 }
 
 
+# What rules can demand beyond the question: a winner of an election may still never take office.
+_DEMANDS = {
+    "taking office": r"inaugurat|sworn in|take[sn]? the oath",
+    "any death counts": r"(?:including|or) death|dies or",
+    "death does not count": (
+        r"(?:other than|excluding|except (?:for|by)) (?:by )?death|solely (?:because|due to)[^.]{0,40}death"
+    ),
+}
+
+
 @lru_cache(maxsize=1)
-def _compiled() -> tuple[dict[str, re.Pattern[str]], dict[str, re.Pattern[str]]]:
-    return (
-        {name: re.compile(words, re.IGNORECASE) for name, words in _SOURCES.items()},
-        {name: re.compile(words, re.IGNORECASE) for name, words in _VOID.items()},
+def _compiled() -> tuple[dict[str, re.Pattern[str]], ...]:
+    return tuple(
+        {name: re.compile(words, re.IGNORECASE) for name, words in table.items()}
+        for table in (_SOURCES, _VOID, _DEMANDS)
     )
 
 
@@ -63,3 +73,8 @@ def read_sources(rules: str) -> frozenset[str]:
 def read_void(rules: str) -> frozenset[str]:
     """Return what the rules say of a question that nothing decides: halves, a fair price, NO, waiting."""
     return frozenset(name for name, pattern in _compiled()[1].items() if pattern.search(rules)) - {"NO if not decided"}
+
+
+def read_demands(rules: str) -> frozenset[str]:
+    """Return what the rules demand beyond the question, of what is known here."""
+    return frozenset(name for name, pattern in _compiled()[2].items() if pattern.search(rules))

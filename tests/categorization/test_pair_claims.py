@@ -33,20 +33,37 @@ def verdict_of(first: Claim, second: Claim) -> Verdict:
 IDENTICAL = [
     ("Will Otto Lind visit Peru before Jan 1, 2027?", "Will Otto Lind visit Peru in 2026?"),
     ("Will Otto Lind visit Peru before 2027?", "Will Otto Lind visit Peru by December 31, 2026?"),
-    ("Will Otto Lind leave Prime Minister of Norway before Jul 1, 2026?", "Otto Lind out as Norwegian PM by June 30, 2026?"),
+    (
+        "Will Otto Lind leave Prime Minister of Norway before Jul 1, 2026?",
+        "Otto Lind out as Norwegian PM by June 30, 2026?",
+    ),
     ("When will the U.S. leave the pact?: Will the U.S. leave the pact before 2027?", "US leaves the pact in 2026?"),
-    ("Will the Federal Reserve Cut rates by >25bps at their December 2026 meeting?",
-     "Will the Fed decrease interest rates by 50+ bps after the December 2026 meeting?"),
-    ("Will the Federal Reserve Hike rates by 0bps at their December 2026 meeting?",
-     "Will there be no change in Fed interest rates after the December 2026 meeting?"),
-    ("How high will Bitcoin get in 2026?: Will Bitcoin be above $249,999.99 by Dec 31, 2026?",
-     "Will Bitcoin reach $250k by December 31, 2026?"),
-    ("Who will win the 2028 Chilean presidential election? — Ana Soto", "Will Ana Soto win the 2028 Chile presidential election?"),
-    ("Will Ana Soto be the nominee for the Presidency for the Republican party in 2028?",
-     "Will Ana Soto win the 2028 Republican presidential nomination?"),
+    (
+        "Will the Federal Reserve Cut rates by >25bps at their December 2026 meeting?",
+        "Will the Fed decrease interest rates by 50+ bps after the December 2026 meeting?",
+    ),
+    (
+        "Will the Federal Reserve Hike rates by 0bps at their December 2026 meeting?",
+        "Will there be no change in Fed interest rates after the December 2026 meeting?",
+    ),
+    (
+        "How high will Bitcoin get in 2026?: Will Bitcoin be above $249,999.99 by Dec 31, 2026?",
+        "Will Bitcoin reach $250k by December 31, 2026?",
+    ),
+    (
+        "Who will win the 2028 Chilean presidential election? — Ana Soto",
+        "Will Ana Soto win the 2028 Chile presidential election?",
+    ),
+    (
+        "Will Ana Soto be the nominee for the Presidency for the Republican party in 2028?",
+        "Will Ana Soto win the 2028 Republican presidential nomination?",
+    ),
     ("Will the Chicago C win the 2027 Pro Baseball Championship?", "Will the Chicago Cubs win the 2027 World Series?"),
-    ("Will the measure get more than 70 votes by June 3, 2026?", "Will the measure get at least 71 votes by June 3, 2026?"),
-]  # fmt: skip
+    (
+        "Will the measure get more than 70 votes by June 3, 2026?",
+        "Will the measure get at least 71 votes by June 3, 2026?",
+    ),
+]
 
 
 @pytest.mark.parametrize(("first", "second"), IDENTICAL[:-1])
@@ -57,32 +74,64 @@ def test_the_same_question_in_both_venues_words_is_identical(first: str, second:
 # Alike in nearly all words, and not the same question.
 TRAPS = {
     "another year": ("Will Otto Lind visit Peru in 2026?", "Will Otto Lind visit Peru in 2027?"),
-    "another threshold": ("Will Bitcoin be above $150,000 by Dec 31, 2026?", "Will Bitcoin reach $160k by December 31, 2026?"),
+    "another threshold": (
+        "Will Bitcoin be above $150,000 by Dec 31, 2026?",
+        "Will Bitcoin reach $160k by December 31, 2026?",
+    ),
     "by and on": ("Will Otto Lind speak by May 3, 2026?", "Will Otto Lind speak on May 3, 2026?"),
-    "nominee and winner": ("Will Ana Soto be the Republican nominee for Senate in Ohio in 2026?",
-                           "Will Ana Soto win the Senate race in Ohio in 2026?"),
-    "at least and more than": ("Will turnout be above 60% in the 2026 Malta election?",
-                               "Will turnout be 60% or more in the 2026 Malta election?"),
+    "nominee and winner": (
+        "Will Ana Soto be the Republican nominee for Senate in Ohio in 2026?",
+        "Will Ana Soto win the Senate race in Ohio in 2026?",
+    ),
+    "at least and more than": (
+        "Will turnout be above 60% in the 2026 Malta election?",
+        "Will turnout be 60% or more in the 2026 Malta election?",
+    ),
     "more than 70 is at least 71 only of what is counted": IDENTICAL[-1],
     "men and women": ("Will Peru win the 2027 Women's World Cup?", "Will Peru win the 2027 FIFA World Cup?"),
     "one game and the series": ("Lynx win game 1 of the 2026 final?", "Lynx win the 2026 final?"),
-    "a month and a year of inflation": ("Will CPI rise more than 0.3% in April 2026?",
-                                        "Will annual inflation increase by more than 0.3% in April 2026?"),
-    "core and headline": ("Will core CPI rise more than 0.3% in April 2026?", "Will monthly CPI increase by more than 0.3% in April 2026?"),
-    "bands of seats": ("Will the Greens win between 20 and 29 seats in the 2026 Malta election?",
-                       "Will the Greens win between 25 and 34 seats in the 2026 Malta election?"),
+    "a month and a year of inflation": (
+        "Will CPI rise more than 0.3% in April 2026?",
+        "Will annual inflation increase by more than 0.3% in April 2026?",
+    ),
+    "core and headline": (
+        "Will core CPI rise more than 0.3% in April 2026?",
+        "Will monthly CPI increase by more than 0.3% in April 2026?",
+    ),
+    "bands of seats": (
+        "Will the Greens win between 20 and 29 seats in the 2026 Malta election?",
+        "Will the Greens win between 25 and 34 seats in the 2026 Malta election?",
+    ),
     "who does it to whom": ("Will Israel strike Iran in 2026?", "Will Iran strike Israel in 2026?"),
-    "a condition in the heading": ("Otto Lind out? (Excluding death): Will Otto Lind leave office before 2027?",
-                                   "Otto Lind out before 2027?"),
-    "a duration in the heading": ("Will Iran close the strait for 7 days?: Will Iran close the strait before 2027?",
-                                  "Will Iran close the strait before 2027?"),
-    "a meeting before the deadline": ("Will the Federal Reserve cut rates before 2027?", "Fed rate cut by December 2026 meeting?"),
-    "an open question": ("Who will win the 2028 Chilean presidential election?", "Will Ana Soto win the 2028 Chile presidential election?"),
-    "an hour that one does not say": ("Will Bitcoin be above $90,000 on May 4, 2026 at 5pm EDT?", "Will Bitcoin be above $90,000 on May 4, 2026?"),
-    "the next, without and with a deadline": ("Will Otto Lind be the next Prime Minister of Norway?",
-                                              "Will Otto Lind be the next Prime Minister of Norway by June 30, 2026?"),
-    "a bare year of a league that crosses New Year": ("Who will win NFL MVP? — Otto Lind", "Will Otto Lind win the 2026 NFL MVP?"),
-}  # fmt: skip
+    "a condition in the heading": (
+        "Otto Lind out? (Excluding death): Will Otto Lind leave office before 2027?",
+        "Otto Lind out before 2027?",
+    ),
+    "a duration in the heading": (
+        "Will Iran close the strait for 7 days?: Will Iran close the strait before 2027?",
+        "Will Iran close the strait before 2027?",
+    ),
+    "a meeting before the deadline": (
+        "Will the Federal Reserve cut rates before 2027?",
+        "Fed rate cut by December 2026 meeting?",
+    ),
+    "an open question": (
+        "Who will win the 2028 Chilean presidential election?",
+        "Will Ana Soto win the 2028 Chile presidential election?",
+    ),
+    "an hour that one does not say": (
+        "Will Bitcoin be above $90,000 on May 4, 2026 at 5pm EDT?",
+        "Will Bitcoin be above $90,000 on May 4, 2026?",
+    ),
+    "the next, without and with a deadline": (
+        "Will Otto Lind be the next Prime Minister of Norway?",
+        "Will Otto Lind be the next Prime Minister of Norway by June 30, 2026?",
+    ),
+    "a bare year of a league that crosses New Year": (
+        "Who will win NFL MVP? — Otto Lind",
+        "Will Otto Lind win the 2026 NFL MVP?",
+    ),
+}
 
 
 @pytest.mark.parametrize("trap", sorted(TRAPS))
@@ -95,18 +144,21 @@ def test_what_only_looks_the_same_is_not_identical(trap: str) -> None:
 
 def test_a_narrower_threshold_or_an_earlier_deadline_is_a_subset_and_says_whose() -> None:
     higher = verdict_of(
-        kalshi("Will Bitcoin be above $150,000 by Dec 31, 2026?"), polymarket("Will Bitcoin reach $100k by December 31, 2026?")
+        kalshi("Will Bitcoin be above $150,000 by Dec 31, 2026?"),
+        polymarket("Will Bitcoin reach $100k by December 31, 2026?"),
     )
     assert (higher.relation, higher.narrower) == ("subset", "kalshi")
     earlier = verdict_of(
-        kalshi("Will Otto Lind visit Peru before Jan 1, 2027?"), polymarket("Will Otto Lind visit Peru by June 30, 2026?")
+        kalshi("Will Otto Lind visit Peru before Jan 1, 2027?"),
+        polymarket("Will Otto Lind visit Peru by June 30, 2026?"),
     )
     assert (earlier.relation, earlier.narrower) == ("subset", "polymarket")
 
 
 def test_a_higher_threshold_and_a_later_deadline_together_only_overlap() -> None:
     mixed = verdict_of(
-        kalshi("Will Bitcoin be above $150,000 by Dec 31, 2026?"), polymarket("Will Bitcoin reach $100k by June 30, 2026?")
+        kalshi("Will Bitcoin be above $150,000 by Dec 31, 2026?"),
+        polymarket("Will Bitcoin reach $100k by June 30, 2026?"),
     )
     assert mixed.relation == "overlaps"
 
@@ -146,9 +198,19 @@ def test_other_rules_for_a_void_question_make_it_less_sure_and_are_named() -> No
         kalshi(question, rules="If cancelled, it settles at a fair price."),
         polymarket(question, rules="If cancelled, it resolves 50-50."),
     )
-    assert verdict.relation == "identical" and verdict.confidence < same.confidence
+    assert verdict.relation == "identical"
+    assert verdict.confidence < same.confidence
     void = next(stage for stage in verdict.evidence if stage["stage"] == "void")
     assert (void["kalshi"], void["polymarket"]) == (["fair price"], ["half each"])
+
+
+def test_rules_that_demand_more_than_the_question_make_it_an_overlap() -> None:
+    verdict = verdict_of(
+        kalshi("Will Ana Soto win the 2028 Chilean presidential election?", rules="Yes if she is inaugurated in 2029."),
+        polymarket("Will Ana Soto win the 2028 Chile presidential election?", rules="Yes if she wins the vote."),
+    )
+    assert verdict.relation == "overlaps"
+    assert verdict.evidence[-1]["kalshi"] == ["taking office"]
 
 
 def game(ticker: str, title: str) -> Claim:
@@ -204,7 +266,8 @@ def test_ranges_know_what_they_hold_and_exclude() -> None:
     def above(low: str, closed: bool) -> Bound:
         return Bound(Decimal(low), None, closed, True, "")
 
-    assert above("1", True).holds(above("1", False)) and not above("1", False).holds(above("1", True))
+    assert above("1", True).holds(above("1", False))
+    assert not above("1", False).holds(above("1", True))
     assert Bound(None, Decimal(1), True, False, "").is_apart_from(above("1", True))
     assert not Bound(None, Decimal(1), True, True, "").is_apart_from(above("1", True))
 

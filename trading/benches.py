@@ -201,7 +201,9 @@ def at_the_sandbox(bench: Bench) -> Iterator[Desk]:
             if not Market.objects.exists():
                 sync_markets(venue=None, full=True, now=clock.now())
                 bench.say(f"{bench.id} {bench.database}: {Market.objects.count():,} markets listed")
-            user, _ = User.objects.get_or_create(username="bench", defaults={"email": "bench@example.com"})
+            # Each ratio has a person of its own: the exchange remembers what another one has spent.
+            name = f"bench-{bench.id.lower()}"
+            user, _ = User.objects.get_or_create(username=name, defaults={"email": f"{name}@example.com"})
             connect_sandbox_accounts(user, now=clock.now())
             desk = Desk(user, url)
             for account in VenueAccount.objects.filter(user=user, mode=VenueAccount.Mode.SANDBOX):

@@ -14,8 +14,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from itomarkets.lib import clock
+from itomarkets.lib.compiled import compiled
 from itomarkets.lib.venues import VenueError
 from trading.attempts import next_attempts
 from trading.fanout import Answers, Calls, Ready, letters_of, look_up_all
@@ -75,7 +77,7 @@ def run_trade(
     still_open = 0
     try:
         while True:
-            trade = Trade.objects.get(pk=trade_id)
+            trade = _trade(trade_id)
             moved = run.send(trade)
             still_open = run.follow(trade)
             if moved:
@@ -90,6 +92,18 @@ def run_trade(
         run.close()
         update_trade(trade_id=run.trade_id, now=now_fn())
     return RunReport(sent=run.sent, denied=run.denied, waiting=run.waiting, open=still_open)
+
+
+def _trade(trade_id: UUID | str) -> Trade:
+    found = _trades(trade_id=UUID(str(trade_id)))
+    if not found:
+        raise Trade.DoesNotExist(f"There is no trade {trade_id}.")
+    return found[0]
+
+
+@compiled
+def _trades(*, trade_id: UUID) -> QuerySet[Trade]:
+    return Trade.objects.filter(pk=trade_id)
 
 
 class _Run:
@@ -130,14 +144,15 @@ class _Run:
             return 0
         rest = [order for order in orders if order.status == Status.PLANNED and order not in going_now]
         times = self._schedule([*going_now, *rest])
-        with Calls(threads=settings.SEND_THREADS, store=self._store) as calls:
+        # A single order goes from this very thread: handing it over would only cost time.
+        with Calls(threads=min(settings.SEND_THREADS, len(going_now)), store=self._store) as calls:
             ready = self._ready([order for order in going_now if order.pk in times])
             signed = calls.sign(ready)
             while ready:
                 ready.sort(key=lambda pair: times[pair[0].pk])
                 calls.make_room()
                 self._until(times[ready[0][0].pk])
-                calls.land(leave=settings.SEND_THREADS)
+                calls.land(leave=len(going_now))
                 moment = max(self._now(), times[ready[0][0].pk])
                 due = [pair for pair in ready if times[pair[0].pk] <= moment]
                 letters = letters_of(due, room=calls.room)

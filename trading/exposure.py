@@ -1,15 +1,17 @@
 """What a person has at risk in one mode, and what the day has cost: the sums that the limits are held against."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from baskets.factors import factors_of
 from itomarkets.lib import clock
+from itomarkets.lib.compiled import compiled
 from itomarkets.lib.rounding import ONE, ZERO, quantize
 from itomarkets.lib.venues import Side
 from markets.models import Market
@@ -73,6 +75,8 @@ class Stand:
 TRADE_COLUMNS = (
     "id", "idempotency_key", "quote_id", "basket_id", "mode", "action", "status", "worst_cost", "created_at"
 )  # fmt: skip
+# The id of no quote.
+NO_QUOTE = UUID(int=0)
 POSITION_COLUMNS = (
     "account_id", "market_id", "basket_id", "side", "count", "cost", "realised", "updated_at",
     "market__status", "market__payout", "market__yes_bid", "market__yes_ask",
@@ -84,12 +88,16 @@ def day_start(now: datetime) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def recent_trades(*, user_id: int, now: datetime, also: Q | None = None) -> list[Trade]:
-    """Read a person's trades of the UTC day and of the last minute, newest first, and those that `also` names."""
-    recent = Q(created_at__gte=min(day_start(now), now - timedelta(minutes=1)))
-    if also is not None:
-        recent |= also
-    return list(Trade.objects.filter(recent, user=user_id).only(*TRADE_COLUMNS).order_by("-created_at"))
+def recent_trades(*, user_id: int, now: datetime, key: str = "", quote_id: UUID | None = None) -> list[Trade]:
+    """Read a person's trades of the UTC day and of the last minute, newest first, and those of a key or a quote."""
+    since = min(day_start(now), now - timedelta(minutes=1))
+    return _trades(user_id=user_id, since=since, key=key, quote_id=quote_id or NO_QUOTE)
+
+
+@compiled
+def _trades(*, user_id: int, since: datetime, key: str, quote_id: UUID) -> QuerySet[Trade]:
+    wanted = Q(created_at__gte=since) | Q(idempotency_key=key) | Q(quote_id=quote_id)
+    return Trade.objects.filter(wanted, user=user_id).only(*TRADE_COLUMNS).order_by("-created_at")
 
 
 def stand_of(
@@ -107,20 +115,33 @@ def stand_of(
         trades = recent_trades(user_id=user_id, now=now)
     own = tuple(accounts)
     ids = [account.pk for account in own]
-    live = Order.objects.filter(account__in=ids, status__in=LIVE, reserved__gt=0)
     return Stand(
         user_id=user_id,
         mode=mode,
         now=now,
         accounts=own,
-        positions=_positions(Q(account__in=ids), Q(count__gt=0) | Q(updated_at__gte=day_start(now))),
-        reserved=list(live.values_list("account_id", "market_id", "reserved")),
+        positions=_positions(account_ids=ids, since=day_start(now)),
+        reserved=_reserved(account_ids=ids),
         trades=trades,
     )
 
 
-def _positions(*which: Q) -> list[tuple[Any, ...]]:
-    return list(Position.objects.filter(*which).order_by().values_list(*POSITION_COLUMNS))
+@compiled
+def _positions(*, account_ids: Sequence[int], since: datetime) -> QuerySet[Position, tuple[Any, ...]]:
+    wanted = Q(count__gt=0) | Q(updated_at__gte=since)
+    return Position.objects.filter(wanted, account__in=account_ids).order_by().values_list(*POSITION_COLUMNS)
+
+
+@compiled
+def _touched_positions(*, user_id: int, mode: str, since: datetime) -> QuerySet[Position, tuple[Any, ...]]:
+    touched = Position.objects.filter(account__user=user_id, account__mode=mode, updated_at__gte=since)
+    return touched.order_by().values_list(*POSITION_COLUMNS)
+
+
+@compiled
+def _reserved(*, account_ids: Sequence[int]) -> QuerySet[Order, tuple[int, int, Decimal]]:
+    live = Order.objects.filter(account__in=account_ids, status__in=LIVE, reserved__gt=0)
+    return live.order_by().values_list("account_id", "market_id", "reserved")
 
 
 def money_at_risk(*, user_id: int, mode: str, stand: Stand | None = None) -> AtRisk:
@@ -176,7 +197,7 @@ def lost_today(*, user_id: int, mode: str, now: datetime, stand: Stand | None = 
     """
     start = day_start(now)
     if stand is None:
-        touched = _positions(Q(account__user=user_id, account__mode=mode), Q(updated_at__gte=start))
+        touched = _touched_positions(user_id=user_id, mode=mode, since=start)
     else:
         touched = [row for row in stand.positions if row[7] >= start]
     if not touched:
@@ -202,15 +223,9 @@ def _day_split(
     """Return, by position, what was held when the day began, and how many contracts were bought since."""
     before: dict[Key, Holding] = {}
     bought: dict[Key, Decimal] = {}
-    fills = Fill.objects.filter(account__user=user_id, account__mode=mode, order__market__in=market_ids)
-    for account_id, basket_id, market_id, side, action, count, price, fee, at in (
-        fills.exclude(settlement=Fill.Settlement.FAILED)
-        .order_by("id")
-        .values_list(
-            "account_id", "order__trade__basket_id", "order__market_id", "order__side",
-            "order__action", "count", "price", "fee", "at",
-        )
-    ):  # fmt: skip
+    for account_id, basket_id, market_id, side, action, count, price, fee, at in _fills(
+        user_id=user_id, mode=mode, market_ids=market_ids
+    ):
         key: Key = (account_id, basket_id, market_id, side)
         if at < start:
             holding = before.get(key, Holding())
@@ -219,6 +234,19 @@ def _day_split(
         elif action == TradeAction.BUY:
             bought[key] = bought.get(key, ZERO) + count
     return before, bought
+
+
+@compiled
+def _fills(*, user_id: int, mode: str, market_ids: Collection[int]) -> QuerySet[Fill, tuple[Any, ...]]:
+    fills = Fill.objects.filter(account__user=user_id, account__mode=mode, order__market__in=market_ids)
+    return (
+        fills.exclude(settlement=Fill.Settlement.FAILED)
+        .order_by("id")
+        .values_list(
+            "account_id", "order__trade__basket_id", "order__market_id", "order__side",
+            "order__action", "count", "price", "fee", "at",
+        )
+    )  # fmt: skip
 
 
 def _bid(

@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import prefetch_related_objects
+from django.db.models import QuerySet, prefetch_related_objects
 
 from accounts.models import User
+from itomarkets.lib.compiled import compiled
 from itomarkets.records import audit
 from trading.legs import asked_of, grouped
 from trading.models import Order, Trade
@@ -34,11 +35,18 @@ def waits_for_choice(trade: Trade) -> bool:
 
 def orders_of(trade: Trade) -> list[Order]:
     """Read a trade's orders, the thinnest first, with market and account; fills only once something was sent."""
-    rows = trade.orders.order_by("-depth_share", "-reserved", "leg_no").select_related("market", "account")
-    orders = list(rows)
+    orders = _orders(trade_id=trade.pk)
+    for order in orders:
+        order.trade = trade
     if any(order.status != Status.PLANNED for order in orders):
         prefetch_related_objects(orders, "fills")
     return orders
+
+
+@compiled
+def _orders(*, trade_id: UUID) -> QuerySet[Order]:
+    thinnest_first = Order.objects.filter(trade=trade_id).order_by("-depth_share", "-reserved", "leg_no")
+    return thinnest_first.select_related("market", "account")
 
 
 def next_orders(trade: Trade, orders: Sequence[Order]) -> list[Order]:

@@ -12,8 +12,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.models import User
+from itomarkets.lib.compiled import compiled
 from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import Side
 from itomarkets.records import audit
@@ -35,7 +37,12 @@ CHECKED_COLUMNS = (
 
 def markets_to_check(market_ids: Iterable[int]) -> dict[int, Market]:
     """Read markets as the checks of this file ask for them, in one statement."""
-    return Market.objects.select_related("quote", "event").only(*CHECKED_COLUMNS).in_bulk(list(market_ids))
+    return {market.pk: market for market in _markets(market_ids=list(market_ids))}
+
+
+@compiled
+def _markets(*, market_ids: Sequence[int]) -> QuerySet[Market]:
+    return Market.objects.filter(pk__in=market_ids).select_related("quote", "event").only(*CHECKED_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +140,15 @@ def limits_of(user_id: int) -> dict[str, Any]:
         "quote_life_seconds": settings.QUOTE_LIFE_SECONDS,
         "duplicate_seconds": int(DUPLICATE_WINDOW.total_seconds()),
     }
-    for name, most in PersonalLimit.objects.filter(user=user_id).values_list("name", "most"):
+    for name, most in _personal(user_id=user_id):
         if name in limits:
             limits[name] = min(limits[name], most)
     return limits
+
+
+@compiled
+def _personal(*, user_id: int) -> QuerySet[PersonalLimit, tuple[str, Decimal]]:
+    return PersonalLimit.objects.filter(user=user_id).values_list("name", "most")
 
 
 def set_personal_limit(

@@ -7,10 +7,11 @@ from functools import partial
 from uuid import UUID, uuid5
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import QuerySet
 from kombu.exceptions import OperationalError
 
 from accounts.models import User
+from itomarkets.lib.compiled import compiled, insert_all
 from itomarkets.lib.rounding import ZERO
 from itomarkets.records import audit
 from markets.models import Market
@@ -93,14 +94,25 @@ def nudge(trade_id: UUID) -> None:
 
 def _quote(user: User, quote_id: UUID | str) -> TicketQuote:
     try:
-        return TicketQuote.objects.get(pk=UUID(str(quote_id)), user=user)
-    except (ValueError, TicketQuote.DoesNotExist) as error:
+        return _quotes(user_id=user.pk, quote_id=UUID(str(quote_id)))[0]
+    except (ValueError, IndexError) as error:
         raise TradeRefused("quote_unknown", "There is no such quote. Quote the basket again.") from error
+
+
+@compiled
+def _quotes(*, user_id: int, quote_id: UUID) -> QuerySet[TicketQuote]:
+    return TicketQuote.objects.filter(pk=quote_id, user=user_id)
+
+
+@compiled
+def _locked_accounts(*, user_id: int, mode: str) -> QuerySet[VenueAccount]:
+    own = VenueAccount.objects.select_for_update().filter(user=user_id, mode=mode)
+    return own.only(*ACCOUNT_COLUMNS).order_by("pk")
 
 
 def _recent(user: User, quote: TicketQuote, key: str, now: datetime) -> list[Trade]:
     """Read the person's trades that limits ask for, and any that this confirmation has made."""
-    return recent_trades(user_id=user.pk, now=now, also=Q(idempotency_key=key) | Q(quote_id=quote.pk))
+    return recent_trades(user_id=user.pk, now=now, key=key, quote_id=quote.pk)
 
 
 def _standing(trades: list[Trade], quote: TicketQuote, key: str) -> Trade | None:
@@ -119,8 +131,7 @@ def _store(user: User, quote: TicketQuote, key: str, policy: str, now: datetime,
     )
     # All of the mode's, locked in the order of their ids: two confirmations, on whichever accounts, cannot
     # both spend the same cash or the same room under a limit.
-    own = VenueAccount.objects.select_for_update().filter(user=user, mode=quote.mode)
-    mine = list(own.only(*ACCOUNT_COLUMNS).order_by("pk"))
+    mine = _locked_accounts(user_id=user.pk, mode=quote.mode)
     # Whoever waited here for a twin of this very click finds its trade now.
     trades = _recent(user, quote, key, now)
     standing = _standing(trades, quote, key)
@@ -134,7 +145,7 @@ def _store(user: User, quote: TicketQuote, key: str, policy: str, now: datetime,
     planned = plan_orders(trade_id=trade_id, action=quote.action, legs=legs)
     stand = stand_of(user_id=user.pk, mode=quote.mode, now=now, accounts=mine, trades=trades)
     _check(user, quote, legs, planned, stand)
-    trade = Trade.objects.create(
+    trade = Trade(
         id=trade_id,
         user=user,
         basket_id=quote.basket_id,
@@ -150,22 +161,25 @@ def _store(user: User, quote: TicketQuote, key: str, policy: str, now: datetime,
         request_id=request_id[:64],
         created_at=now,
     )
-    Order.objects.bulk_create(
-        Order(
-            trade=trade,
-            leg_no=order.leg_no,
-            account_id=order.account_id,
-            market_id=order.market_id,
-            side=order.side,
-            action=order.action,
-            count=order.count,
-            limit_price=order.limit_price,
-            reserved=order.reserved,
-            depth_share=order.depth_share,
-            client_id=order.client_id,
-            created_at=now,
-        )
-        for order in planned
+    insert_all([trade])
+    insert_all(
+        [
+            Order(
+                trade=trade,
+                leg_no=order.leg_no,
+                account_id=order.account_id,
+                market_id=order.market_id,
+                side=order.side,
+                action=order.action,
+                count=order.count,
+                limit_price=order.limit_price,
+                reserved=order.reserved,
+                depth_share=order.depth_share,
+                client_id=order.client_id,
+                created_at=now,
+            )
+            for order in planned
+        ]
     )
     audit.record(
         action="trade.confirmed",

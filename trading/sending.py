@@ -1,19 +1,20 @@
 """The two transactions around a send, for one order or for many: the claim before it, the acceptance after it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Case, CharField, Exists, OuterRef, Value, When
+from django.db.models import Exists, OuterRef, QuerySet
 
+from itomarkets.lib.compiled import compiled, insert_all, update_each
 from itomarkets.lib.venues import VenueError
 from trading.attempts import turned_up_reason
 from trading.holding import deny
 from trading.limits import desk_of, send_refusal
 from trading.models import Order, OrderEvent, Trade, VenueAccount
 from trading.schedule import WriteBudget, budget_of, put_off
-from trading.switch import blocked_reason
+from trading.switch import blocked_each
 from trading.venue_state import closed_reason, closed_states, remember_accepted
 from trading.venues.base import Placement, SignedOrder, SubmitResult
 
@@ -57,22 +58,11 @@ def claim_all(signed: Sequence[tuple[Order, SignedOrder | VenueError]], *, now: 
         # The trade before all else, as everybody locks who takes more than one.
         _is_executing(orders[0].trade)
         blocked = _blocked(orders)
-        accounts = {
-            account.pk: account
-            for account in VenueAccount.objects.select_for_update()
-            .filter(pk__in={order.account_id for order in orders})
-            .only("kind", "mode", "is_enabled", "live_enabled", "budget_whole_at")
-            .order_by("pk")
-        }
+        locked = _locked_accounts(account_ids={order.account_id for order in orders})
+        accounts = {account.pk: account for account in locked}
         budgets = _Budgets(accounts)
-        unknown = Order.objects.filter(account=OuterRef("account"), status=Status.UNKNOWN)
         # Each with whether its account has an unknown write.
-        planned: dict[int, bool] = dict(
-            Order.objects.select_for_update(of=("self",))
-            .filter(pk__in=[order.pk for order in orders], status=Status.PLANNED)
-            .order_by("pk")
-            .values_list("pk", Exists(unknown))
-        )
+        planned = dict(_locked_orders(order_ids=[order.pk for order in orders]))
         states = closed_states()
         desk = desk_of(orders, accounts=accounts, now=now)
         for order, payload in signed:
@@ -122,25 +112,28 @@ def store_accepted(answers: Sequence[Answer], *, now: datetime) -> list[Answer]:
         return list(answers)
     reason = "Accepted by the venue."
     with transaction.atomic():
-        stored = Order.objects.filter(pk__in=accepted, status=Status.SUBMITTING, venue_order_id="").update(
-            status=Status.OPEN,
-            reason=reason,
-            venue_order_id=_each({pk: result.venue_order_id for pk, (_, result) in accepted.items()}),
+        stored = update_each(
+            Order,
+            {pk: {"venue_order_id": result.venue_order_id} for pk, (_, result) in accepted.items()},
+            same={"status": Status.OPEN, "reason": reason},
+            where={"status": Status.SUBMITTING, "venue_order_id": ""},
         )
         if stored != len(accepted):
             # A look-up was quicker with one of them: none is stored here.
             transaction.set_rollback(True)
             return list(answers)
-        OrderEvent.objects.bulk_create(
-            OrderEvent(
-                order_id=pk,
-                at=now,
-                old_status=Status.SUBMITTING,
-                new_status=Status.OPEN,
-                reason=reason,
-                evidence={"placement": Placement.ACCEPTED.value, **result.evidence},
-            )
-            for pk, (_, result) in accepted.items()
+        insert_all(
+            [
+                OrderEvent(
+                    order_id=pk,
+                    at=now,
+                    old_status=Status.SUBMITTING,
+                    new_status=Status.OPEN,
+                    reason=reason,
+                    evidence={"placement": Placement.ACCEPTED.value, **result.evidence},
+                )
+                for pk, (_, result) in accepted.items()
+            ]
         )
     for order, result in accepted.values():
         order.status, order.reason, order.venue_order_id = Status.OPEN, reason, result.venue_order_id
@@ -185,54 +178,58 @@ class _Budgets:
             self._spent.add(account.pk)
 
     def save(self) -> None:
-        VenueAccount.objects.bulk_update([self._accounts[pk] for pk in sorted(self._spent)], ["budget_whole_at"])
+        whole_at = {pk: {"budget_whole_at": self._accounts[pk].budget_whole_at} for pk in sorted(self._spent)}
+        update_each(VenueAccount, whole_at)
 
 
 def _is_executing(trade: Trade) -> None:
     if trade.status == Trade.Status.CONFIRMED:
-        Trade.objects.filter(pk=trade.pk, status=Trade.Status.CONFIRMED).update(status=Trade.Status.EXECUTING)
+        was, becomes = {"status": Trade.Status.CONFIRMED}, {"status": Trade.Status.EXECUTING}
+        update_each(Trade, {trade.pk: {}}, same=becomes, where=was)
 
 
 def _blocked(orders: Sequence[Order]) -> dict[str, str]:
     """Lock and read the switches that orders of one trade are under; gives why not, by venue."""
-    first = orders[0]
     venues = sorted({order.market.venue for order in orders})
-    user_id, action = first.trade.user_id, first.action
-    if not blocked_reason(user_id=user_id, action=action, venues=venues, lock=True):
-        return {}
-    return {venue: blocked_reason(user_id=user_id, action=action, venues=(venue,), lock=True) for venue in venues}
+    return blocked_each(user_id=orders[0].trade.user_id, action=orders[0].action, venues=venues)
+
+
+@compiled
+def _locked_accounts(*, account_ids: Collection[int]) -> QuerySet[VenueAccount]:
+    own = VenueAccount.objects.select_for_update().filter(pk__in=account_ids)
+    return own.only("kind", "mode", "is_enabled", "live_enabled", "budget_whole_at").order_by("pk")
+
+
+@compiled
+def _locked_orders(*, order_ids: Sequence[int]) -> QuerySet[Order, tuple[int, bool]]:
+    unknown = Order.objects.filter(account=OuterRef("account"), status=Status.UNKNOWN)
+    planned = Order.objects.select_for_update(of=("self",)).filter(pk__in=order_ids, status=Status.PLANNED)
+    return planned.order_by("pk").values_list("pk", Exists(unknown))
 
 
 def _claim(ours: Sequence[tuple[Order, SignedOrder]], now: datetime) -> None:
     if not ours:
         return
-    claimed = Order.objects.filter(pk__in=[order.pk for order, _ in ours], status=Status.PLANNED).update(
-        status=Status.SUBMITTING,
-        submitted_at=now,
-        signed_payload=_each({order.pk: signed.payload for order, signed in ours}),
-        order_hash=_each({order.pk: signed.order_hash for order, signed in ours}),
+    claimed = update_each(
+        Order,
+        {order.pk: {"signed_payload": signed.payload, "order_hash": signed.order_hash} for order, signed in ours},
+        same={"status": Status.SUBMITTING, "submitted_at": now},
+        where={"status": Status.PLANNED},
     )
     if claimed != len(ours):
         raise RuntimeError(f"{claimed} of {len(ours)} locked orders were still planned; nothing was claimed or sent.")
-    OrderEvent.objects.bulk_create(
-        OrderEvent(
-            order=order,
-            at=now,
-            old_status=Status.PLANNED,
-            new_status=Status.SUBMITTING,
-            reason="Signed; sending.",
-            evidence={"client_id": str(order.client_id), "order_hash": signed.order_hash},
-        )
-        for order, signed in ours
-    )
-
-
-def _each(values: Mapping[int, str]) -> Case:
-    """Give each row its own value, by its id."""
-    return Case(
-        *(When(pk=pk, then=Value(value)) for pk, value in values.items()),
-        default=Value(""),
-        output_field=CharField(),
+    insert_all(
+        [
+            OrderEvent(
+                order=order,
+                at=now,
+                old_status=Status.PLANNED,
+                new_status=Status.SUBMITTING,
+                reason="Signed; sending.",
+                evidence={"client_id": str(order.client_id), "order_hash": signed.order_hash},
+            )
+            for order, signed in ours
+        ]
     )
 
 

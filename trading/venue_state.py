@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 
+from itomarkets.lib.compiled import compiled
 from itomarkets.lib.venues import Venue, VenueError
 from itomarkets.records import audit
 from markets.models import Market
@@ -46,7 +48,12 @@ def mode_now(state: VenueState, now: datetime) -> str:
 
 def closed_states() -> dict[tuple[str, str], VenueState]:
     """Read the venues that take no orders, or did not when last heard of, by (venue, environment)."""
-    return {(state.venue, state.environment): state for state in VenueState.objects.exclude(mode=Mode.OPEN)}
+    return {(state.venue, state.environment): state for state in _closed()}
+
+
+@compiled
+def _closed() -> QuerySet[VenueState]:
+    return VenueState.objects.exclude(mode=Mode.OPEN)
 
 
 def closed_reason(states: States, *, account: VenueAccount, market: Market, now: datetime) -> str:
@@ -112,7 +119,7 @@ def ask_status(*, account: VenueAccount, client: OrderClient, now: datetime, las
     """Ask a venue that tells its status how it stands, unless that is known since a moment ago."""
     if account.is_paper or not isinstance(client, TellsStatus):
         return
-    if VenueState.objects.filter(venue=account.kind, environment=account.mode, seen_at__gt=now - lasts).exists():
+    if _heard(venue=account.kind, environment=account.mode, since=now - lasts):
         return
     try:
         notice = client.status()
@@ -121,6 +128,12 @@ def ask_status(*, account: VenueAccount, client: OrderClient, now: datetime, las
         logger.warning("%s: its status could not be read: %s", account, error)
         return
     remember(account=account, notice=notice, now=now)
+
+
+@compiled
+def _heard(*, venue: str, environment: str, since: datetime) -> QuerySet[VenueState, int]:
+    states = VenueState.objects.filter(venue=venue, environment=environment, seen_at__gt=since)
+    return states.values_list("pk", flat=True)
 
 
 def _end_of(kind: str, notice: ModeNotice, now: datetime) -> datetime | None:

@@ -14,8 +14,10 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from itomarkets.lib import clock
+from itomarkets.lib.compiled import compiled, insert_all
 from itomarkets.records.models import AuditEntry, Lease
 
 logger = logging.getLogger(__name__)
@@ -75,13 +77,12 @@ def record(
     # What it describes fails with it, so a savepoint of its own would save nothing.
     with transaction.atomic(savepoint=False):
         moment = at or clock.now()
-        head = Lease.objects.select_for_update().filter(name="audit-chain")
-        if not head:
+        if not _locked_head():
             Lease.objects.get_or_create(name="audit-chain", defaults={"until": moment})
-            head.get()
+            _locked_head()
         # Read after the lock, in a statement of its own: one that waited for it would see the chain as it was before.
-        last = AuditEntry.objects.order_by("-seq").values_list("seq", "hash").first()
-        seq, prev_hash = (last[0] + 1, last[1]) if last else (1, CHAIN_START)
+        last = _last_entry()
+        seq, prev_hash = (last[0][0] + 1, last[0][1]) if last else (1, CHAIN_START)
         entry = AuditEntry(
             seq=seq,
             at=moment,
@@ -94,8 +95,18 @@ def record(
             prev_hash=prev_hash,
         )
         entry.hash = entry_hash(entry)
-        entry.save()
+        insert_all([entry])
         return entry
+
+
+@compiled
+def _locked_head() -> QuerySet[Lease]:
+    return Lease.objects.select_for_update().filter(name="audit-chain")
+
+
+@compiled
+def _last_entry() -> QuerySet[AuditEntry, tuple[int, str]]:
+    return AuditEntry.objects.order_by("-seq").values_list("seq", "hash")[:1]
 
 
 def entry_hash(entry: AuditEntry, *, key: str = "") -> str:

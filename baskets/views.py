@@ -19,11 +19,14 @@ from categorization.pairs.wording import side_by_side
 from categorization.trail import explain_market, would_change
 from itomarkets.lib import clock
 from itomarkets.lib.templatetags.figures import clean
-from markets.models import Market, PricePoint
+from markets.gaps import daily_troubles
+from markets.models import Market, PricePoint, Quote
+from markets.quotes import freshness
 
 SPANS = (("1d", "1D"), ("1w", "1W"), ("1m", "1M"), ("6m", "6M"), ("1y", "1Y"), ("all", "All"))
 LANDING_LEGS = 4
 SIBLINGS = 12
+CHANGES_SHOWN = 20
 CHART_DAYS = 365
 RULES_LENGTH = 6000
 
@@ -131,12 +134,14 @@ def market_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "chart_times": [point.at for point in points],
         "chart_values": [point.price for point in points],
         "chart_says": f"Price of YES over {len(points)} days",
+        "troubles": daily_troubles(market),
         "rules": [line for line in market.rules[:RULES_LENGTH].splitlines() if line.strip()],
         "stages": explain_market(market),
         "changes": would_change(classification) if classification is not None else [],
         "classification": classification,
         "siblings": siblings,
         "holders": _holders(market, request.user),
+        "told_otherwise": list(market.changes.all()[:CHANGES_SHOWN]),
     }
     return render(request, "baskets/market.html", context)
 
@@ -168,6 +173,9 @@ def market_prices(market: Market) -> dict[str, Any]:
             "last": quote.last_price if quote.last_price is not None else market.last_price,
             "at": quote.received_at,
             "source": f"order book, {quote.get_source_display().lower()}",
+            "freshness": freshness(quote, clock.now()),
+            "condition": Quote.Condition(quote.condition).label if quote.reason else "",
+            "reason": quote.reason,
         }
     return {
         "yes_bid": market.yes_bid,

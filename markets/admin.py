@@ -12,6 +12,7 @@ from markets.models import (
     HistoryGap,
     HistoryWindow,
     Market,
+    MarketChange,
     PriceConflict,
     PricePoint,
     QuarantinedRow,
@@ -19,7 +20,7 @@ from markets.models import (
     QuoteDemand,
     SyncRun,
 )
-from markets.quotes import condition, freshness
+from markets.quotes import freshness
 
 
 @admin.register(Event)
@@ -68,10 +69,18 @@ class MarketAdmin(ReadOnly, admin.ModelAdmin):
         return compact(market.volume)
 
 
+@admin.register(MarketChange)
+class MarketChangeAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("market", "field", "before", "after", "at")
+    list_filter = ("field", "market__venue")
+    search_fields = ("market__title", "market__native_id")
+    list_select_related = ("market",)
+
+
 @admin.register(Quote)
 class QuoteAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("market", "bid", "ask", "state", "freshness", "age", "received_at")
-    list_filter = ("market__venue",)
+    list_display = ("market", "bid", "ask", "condition", "reason", "freshness", "age", "received_at")
+    list_filter = ("condition", "market__venue")
     search_fields = ("market__title", "market__native_id")
     list_select_related = ("market",)
     ordering = ("received_at",)
@@ -83,10 +92,6 @@ class QuoteAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description="YES ask", ordering="yes_ask")
     def ask(self, quote: Quote) -> str:
         return cents(quote.yes_ask)
-
-    @admin.display(description="Book")
-    def state(self, quote: Quote) -> str:
-        return condition(quote.yes_bid, quote.yes_ask).label
 
     @admin.display(description="Freshness")
     def freshness(self, quote: Quote) -> str:

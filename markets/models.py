@@ -1,11 +1,17 @@
 """The mirror of both venues: events, markets, quotes, prices, and the runs that fetched them."""
 
+from decimal import Decimal
+
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
 
 from itomarkets.lib.fields import MoneyField, PriceField, SizeField
 from itomarkets.lib.venues import Venue
 from markets.querysets import EventQuerySet, MarketQuerySet
+
+# A market maker's placeholder: a bid of a cent or less and an offer of 99 or more say nothing.
+GHOST_BID = Decimal("0.01")
+GHOST_ASK = Decimal("0.99")
 
 
 class Event(models.Model):
@@ -173,6 +179,48 @@ class SearchWord(models.Model):
     count = models.PositiveIntegerField(default=0)
 
 
+class MarketChange(models.Model):
+    """One thing that a market's row said otherwise before: appended by the sync, never edited.
+
+    `before` and `after` hold the field's value: text, number, list or null; decimals and instants as text.
+    """
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="changes")
+    field = models.CharField(max_length=40)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.was} → {self.became}"
+
+    @property
+    def label(self) -> str:
+        return self.field.replace("_", " ").capitalize()
+
+    @property
+    def was(self) -> str:
+        return _shown(self.before)
+
+    @property
+    def became(self) -> str:
+        return _shown(self.after)
+
+
+def _shown(value: object) -> str:
+    """Write a kept value for a person."""
+    if value is None or value in ("", [], {}):
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "; ".join(_shown(part) for part in value)
+    return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else str(value)
+
+
 class Quote(models.Model):
     """The best prices of one market now, from its order book. Null means nobody quotes that side."""
 
@@ -184,6 +232,15 @@ class Quote(models.Model):
     class Source(models.TextChoices):
         POLLED = "polled", "Polled"
         STREAMED = "streamed", "Streamed"
+
+    class Condition(models.TextChoices):
+        """What a quote is worth as a source of a price."""
+
+        TWO_SIDED = "two_sided", "Two-sided"
+        ONE_SIDED = "one_sided", "One-sided"
+        EMPTY = "empty", "Empty"
+        CROSSED = "crossed", "Crossed"
+        GHOST = "ghost", "Ghost"
 
     market = models.OneToOneField(Market, on_delete=models.CASCADE, related_name="quote", primary_key=True)
     yes_bid = PriceField(null=True)
@@ -201,10 +258,36 @@ class Quote(models.Model):
     received_at = models.DateTimeField()
     # By which of the venue's doors it came: asked for over HTTP, or told over a socket.
     source = models.CharField(max_length=8, choices=Source, default=Source.POLLED, db_default=Source.POLLED)
+    # Named by the database from the two prices, so that no writer can forget it. `quotes.condition` says the same.
+    condition = models.GeneratedField(
+        expression=Case(
+            When(yes_bid__isnull=True, yes_ask__isnull=True, then=Value("empty")),
+            When(Q(yes_bid__isnull=True) | Q(yes_ask__isnull=True), then=Value("one_sided")),
+            When(yes_bid__gte=F("yes_ask"), then=Value("crossed")),
+            When(yes_bid__lte=GHOST_BID, yes_ask__gte=GHOST_ASK, then=Value("ghost")),
+            default=Value("two_sided"),
+        ),
+        output_field=models.CharField(max_length=10, choices=Condition),
+        db_persist=True,
+    )
 
     class Meta:
         # Query: quotes that are getting old, on the status strip.
         indexes = [models.Index(fields=["received_at"], name="quote_received")]
+
+    @property
+    def reason(self) -> str:
+        """Say why the book is called what it is; empty where it is an ordinary one."""
+        match self.condition:
+            case self.Condition.EMPTY:
+                return "Nobody bids and nobody offers."
+            case self.Condition.ONE_SIDED:
+                return f"Nobody {'bids' if self.yes_bid is None else 'offers'}."
+            case self.Condition.CROSSED:
+                return f"The bid of {self.yes_bid:.4f} is not below the offer of {self.yes_ask:.4f}."
+            case self.Condition.GHOST:
+                return f"A bid of {self.yes_bid:.4f} and an offer of {self.yes_ask:.4f} say nothing of the price."
+        return ""
 
 
 class QuoteDemand(models.Model):

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from itomarkets.lib.rounding import quantize
 from itomarkets.lib.venues import Venue, VenueError
-from markets.models import Market, Quote, QuoteDemand
+from markets.models import GHOST_ASK, GHOST_BID, Market, Quote, QuoteDemand
 from markets.upsert import RowWriter, plain, plain_columns
 from markets.venues.base import Level, OrderBook
 from markets.venues.clients import read_client
@@ -19,9 +19,7 @@ from markets.venues.polymarket import PolymarketReads
 
 LIVE_FOR = timedelta(seconds=90)
 STALE_FOR = timedelta(minutes=15)
-# A market maker's placeholder: a bid of a cent or less and an offer of 99 or more say nothing.
-GHOST_BID = Decimal("0.01")
-GHOST_ASK = Decimal("0.99")
+Condition = Quote.Condition
 QUOTED_STATUSES = (Market.Status.OPEN, Market.Status.PAUSED, Market.Status.DISPUTED)
 COLUMNS = [
     "market_id",
@@ -45,16 +43,6 @@ STREAMED_FOR = timedelta(seconds=60)
 SURELY_LATER = timedelta(seconds=10)
 # A row from so far ahead was written by a clock that has been put right since.
 SURELY_WRONG = timedelta(minutes=5)
-
-
-class Condition(models.TextChoices):
-    """What a quote is worth as a source of a price."""
-
-    TWO_SIDED = "two_sided", "Two-sided"
-    ONE_SIDED = "one_sided", "One-sided"
-    EMPTY = "empty", "Empty"
-    CROSSED = "crossed", "Crossed"
-    GHOST = "ghost", "Ghost"
 
 
 @dataclass(frozen=True)

@@ -5,24 +5,25 @@ vanished, and never by absence alone: each missing one is asked for by its id fi
 deleted. One venue's trouble does not stop the other.
 """
 
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
 
-from django.db.models import Max
+from django.db.models import Max, Window
+from django.db.models.functions import Mod, RowNumber
 
-from itomarkets.lib.locks import lease
+from itomarkets.lib.locks import extend, lease
 from itomarkets.lib.venues import Venue, VenueError
 from markets.mirror import Counts, Mirror, SeenRows
-from markets.models import Market, SyncRun
+from markets.models import Market, QuarantinedRow, SyncRun
 from markets.search_index import refresh_index
 from markets.venues.clients import read_client
 from markets.venues.kalshi import KalshiReads
 from markets.venues.polymarket import PolymarketReads
+from markets.venues.rows import Page
+from markets.venues.walks import Walkers
 
 # A run that sees less than this share of what stood before is kept aside, and marks nothing.
 LEAST_SHARE_SEEN = 0.8
@@ -30,8 +31,18 @@ LEAST_SHARE_SEEN = 0.8
 MOST_SHARE_BAD = 0.2
 DELTA_OVERLAP = timedelta(minutes=5)
 PROGRESS_EVERY = 10_000
-LEASE_SECONDS = 1800
-PAGES_AHEAD = 2
+# Extended with every write, so that a killed run is in nobody's way for longer.
+LEASE_SECONDS = 120
+# One transaction a so many markets: fewer statements, and no lock longer than a second.
+MARKETS_A_WRITE = 4000
+# Listings by closing time are parted so that their walks end together.
+WINDOWS = 24
+LEAST_A_WINDOW = 1000
+# What the live tier holds: open markets, and those that closed within about three months.
+LIVE_TIER = timedelta(days=100)
+STANDING_A_READ = 5000
+RAW_ROWS_KEPT = timedelta(days=14)
+RUNS_KEPT = timedelta(days=90)
 
 Progress = Callable[[str], None]
 Client = KalshiReads | PolymarketReads
@@ -110,11 +121,15 @@ def sync_markets(
     say = progress or (lambda line: None)
     runs = []
     for one in [Venue(venue)] if venue else list(Venue):
-        with lease(f"markets.sync:{one}", seconds=LEASE_SECONDS) as fence:
+        name = f"markets.sync:{one}"
+        with lease(name, seconds=LEASE_SECONDS) as fence:
             if fence is None:
                 report = VenueSync(venue=one, status="skipped", is_full=full)
             else:
-                report = _sync_venue(one, full=full, now=now, say=say, accept_drop=accept_drop, client=client(one))
+                hold = partial(_hold, name, fence)
+                report = _sync_venue(
+                    one, full=full, now=now, say=say, accept_drop=accept_drop, client=client(one), hold=hold
+                )
         say(report.sentence)
         runs.append(report)
     refresh_index(progress=say)
@@ -122,14 +137,24 @@ def sync_markets(
 
 
 def _sync_venue(
-    venue: Venue, *, full: bool, now: datetime, say: Progress, accept_drop: bool, client: Client
+    venue: Venue,
+    *,
+    full: bool,
+    now: datetime,
+    say: Progress,
+    accept_drop: bool,
+    client: Client,
+    hold: Callable[[], None],
 ) -> VenueSync:
     started = time.monotonic()
     since = None if full else _last_complete(venue)
     # Whoever left a run open is gone: the lease is ours.
     SyncRun.objects.filter(venue=venue, status=SyncRun.Status.RUNNING).update(
-        status=SyncRun.Status.INCOMPLETE, finished_at=now, error="The run was cut off."
+        status=SyncRun.Status.INCOMPLETE,
+        finished_at=now,
+        error="The run was cut off: its process ended before it could.",
     )
+    prune_runs(now=now)
     run = SyncRun.objects.create(venue=venue, is_full=since is None, started_at=now)
     standing = Market.objects.filter(venue=venue)
     known = standing.filter(vanished_at__isnull=True).count()
@@ -137,11 +162,11 @@ def _sync_venue(
     mirror = Mirror(venue=venue, run=run, now=now, seen=seen, fetch_events=client.fetch_events)
     status, error = SyncRun.Status.FAILED, ""
     try:
-        _add_and_update(mirror, client, since=since, say=say)
+        _add_and_update(mirror, client, since=since, say=say, hold=hold)
         if since is None:
             status, error = _judge(mirror.counts, known=known, seen=seen, accept_drop=accept_drop)
             if status == SyncRun.Status.COMPLETE:
-                _mark_gone(mirror, client, say=say)
+                _mark_gone(mirror, client, say=say, hold=hold)
         else:
             status = SyncRun.Status.COMPLETE
     except VenueError as trouble:
@@ -165,6 +190,28 @@ def _sync_venue(
     )
 
 
+def _hold(name: str, fence: int) -> None:
+    """Keep the lease; a run that has lost it to another may write nothing more."""
+    if not extend(name, fence, seconds=LEASE_SECONDS):
+        raise VenueError("Another sync has taken over; this run was too slow to say that it lives.")
+
+
+def prune_runs(*, now: datetime) -> int:
+    """Delete runs that are older than 90 days, and the raw rows that runs older than 14 days kept aside.
+
+    The newest complete run of a venue stays however old it is: the next delta begins there. Returns how
+    many raw rows went.
+    """
+    gone, _ = QuarantinedRow.objects.filter(run__started_at__lt=now - RAW_ROWS_KEPT).delete()
+    newest = [
+        run.pk
+        for venue in Venue
+        if (run := SyncRun.objects.filter(venue=venue, status=SyncRun.Status.COMPLETE).order_by("-started_at").first())
+    ]
+    SyncRun.objects.filter(started_at__lt=now - RUNS_KEPT).exclude(pk__in=newest).delete()
+    return gone
+
+
 def _last_complete(venue: Venue) -> datetime | None:
     """When the newest complete run began, with an overlap for clocks that differ; None if there was none."""
     complete = SyncRun.objects.filter(venue=venue, status=SyncRun.Status.COMPLETE)
@@ -172,14 +219,47 @@ def _last_complete(venue: Venue) -> datetime | None:
     return None if started_at is None else started_at - DELTA_OVERLAP
 
 
-def _add_and_update(mirror: Mirror, client: Client, *, since: datetime | None, say: Progress) -> None:
+def _add_and_update(
+    mirror: Mirror, client: Client, *, since: datetime | None, say: Progress, hold: Callable[[], None]
+) -> None:
     """Pass one: store every page, the next ones being fetched and parsed meanwhile."""
     told = 0
-    for page in pages_ahead(client.fetch_pages(since=since)):
-        mirror.store(page)
+    cuts = () if since else closing_quantiles(mirror.venue, now=mirror.now)
+    for pages in together(Walkers(client.walks(since=since, cuts=cuts)).pages(), markets=MARKETS_A_WRITE):
+        hold()
+        mirror.store(*pages)
         if mirror.counts.seen - told >= PROGRESS_EVERY:
             told = mirror.counts.seen
             say(f"{mirror.venue}: {told:,} markets so far")
+
+
+def closing_quantiles(venue: Venue, *, now: datetime) -> list[int]:
+    """Return closing times, in seconds, that part what a venue listed until now into windows of one size."""
+    known = Market.objects.filter(venue=venue, close_at__gte=now - LIVE_TIER, vanished_at__isnull=True)
+    size = known.count() // WINDOWS
+    if size < LEAST_A_WINDOW:
+        return []
+    placed = known.annotate(place=Window(RowNumber(), order_by="close_at"))
+    times = placed.annotate(left=Mod("place", size)).filter(left=0).values_list("close_at", flat=True)
+    return [int(at.timestamp()) for at in times if at is not None]
+
+
+def together(pages: Iterator[Page], *, markets: int) -> Iterator[list[Page]]:
+    """Gather pages until they hold so many markets: a transaction for each of Gamma's small ones would cost more."""
+    gathered: list[Page] = []
+    try:
+        for page in pages:
+            gathered.append(page)
+            if sum(len(one.markets) or len(one.events) for one in gathered) >= markets:
+                yield gathered
+                gathered = []
+    except VenueError:
+        # What came before the trouble is true, and is kept.
+        if gathered:
+            yield gathered
+        raise
+    if gathered:
+        yield gathered
 
 
 def _judge(counts: Counts, *, known: int, seen: SeenRows, accept_drop: bool) -> tuple[SyncRun.Status, str]:
@@ -197,69 +277,23 @@ def _judge(counts: Counts, *, known: int, seen: SeenRows, accept_drop: bool) -> 
     return SyncRun.Status.COMPLETE, ""
 
 
-def _mark_gone(mirror: Mirror, client: Client, *, say: Progress) -> None:
+def _mark_gone(mirror: Mirror, client: Client, *, say: Progress, hold: Callable[[], None]) -> None:
     """Pass two: ask by id for each market that the complete run did not list; mark those nobody knows."""
     standing = Market.objects.filter(
         venue=mirror.venue, vanished_at__isnull=True, pk__lte=mirror.seen.largest_pk
-    ).values_list("pk", "native_id")
-    missing = [(pk, key) for pk, key in standing.iterator(chunk_size=5000) if pk not in mirror.seen]
-    if missing:
-        say(f"{mirror.venue}: asking by id for {len(missing):,} markets that were not listed")
-    for pk, key in missing:
-        page = client.fetch_market(key)
-        if page is not None:
-            mirror.store(page)
-            continue
-        gone = Market.objects.filter(pk=pk, vanished_at__isnull=True).update(
-            vanished_at=mirror.now, last_changed_at=mirror.now
-        )
-        mirror.counts.gone += gone
-
-
-class _End:
-    """Marks the end of the pages; carries the error that ended them."""
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
-
-
-def pages_ahead(pages: Iterable[Any], *, ahead: int = PAGES_AHEAD) -> Iterator[Any]:
-    """Fetch and parse pages in a thread of their own, at most `ahead` of them waiting.
-
-    The thread touches no database. An error comes out here, in its place in the order.
-    """
-    waiting: queue.Queue[Any] = queue.Queue(maxsize=ahead)
-    stop = threading.Event()
-
-    def put(item: Any) -> bool:
-        while not stop.is_set():
-            try:
-                waiting.put(item, timeout=0.2)
-                return True
-            except queue.Full:
+    ).order_by("pk")
+    last, asked = 0, 0
+    while some := list(standing.filter(pk__gt=last).values_list("pk", "native_id")[:STANDING_A_READ]):
+        last = some[-1][0]
+        for pk, key in some:
+            if pk in mirror.seen:
                 continue
-        return False
-
-    def fetch() -> None:
-        try:
-            for page in pages:
-                if not put(page):
-                    return
-        except BaseException as error:
-            put(_End(error))
-        else:
-            put(_End())
-
-    thread = threading.Thread(target=fetch, name="pages-ahead", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item = waiting.get()
-            if isinstance(item, _End):
-                if item.error is not None:
-                    raise item.error
-                return
-            yield item
-    finally:
-        stop.set()
-        thread.join()
+            if not asked:
+                say(f"{mirror.venue}: asking by id for the markets that were not listed")
+            asked += 1
+            hold()
+            page = client.fetch_market(key)
+            if page is None:
+                mirror.mark_gone(pk)
+            else:
+                mirror.store(page)

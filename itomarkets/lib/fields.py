@@ -63,12 +63,18 @@ class ScaledDecimalField(models.BigIntegerField):
         return Decimal(int(value)).scaleb(-self.places)
 
     def get_prep_value(self, value: Any) -> int | None:
-        # An expression resolves itself; only plain values are scaled here.
-        if value is None or hasattr(value, "resolve_expression"):
-            return value
-        number = self.to_python(value)
-        if number is None:
+        if value is None:
             return None
+        if type(value) is not Decimal:
+            # An expression resolves itself; only plain values are scaled here.
+            if hasattr(value, "resolve_expression"):
+                return value  # type: ignore[no-any-return]
+            value = self.to_python(value)
+            if value is None:
+                return None
+        elif not value.is_finite():
+            self.to_python(value)
+        number: Decimal = value
         scaled = number.scaleb(self.places)
         whole = int(scaled)
         if whole != scaled:

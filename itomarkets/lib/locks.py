@@ -63,3 +63,13 @@ def _take(name: str, holder: str, seconds: int) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def extend(name: str, fence: int, *, seconds: int) -> bool:
+    """Hold the named lease for so many seconds from now; False when it is another's meanwhile.
+
+    A long job takes a short lease and extends it as it goes, so that its death is noticed soon.
+    """
+    model = apps.get_model("records", "Lease")
+    until = clock.machine_now() + timedelta(seconds=seconds)
+    return bool(model.objects.filter(name=name, fence=fence).exclude(holder="").update(until=until))

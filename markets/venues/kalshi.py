@@ -4,6 +4,7 @@ https://docs.kalshi.com/api-reference. Prices are dollar strings, counts `_fp` s
 Decimal. Tickers are never taken apart: a market's series comes from its event.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from itomarkets.lib.venues import VenueNotFound, VenueProtocolError
 from markets.venues.base import Level, OrderBook, SideBook, sort_levels
 from markets.venues.kalshi_history import KalshiHistory
 from markets.venues.rows import BadRow, EventRow, MarketRow, Page, read_rows, walk_pages
+from markets.venues.walks import Walk, Walkers, Window, parts, walk_in_turn, walk_of, windows
 from markets.venues.wire import (
     ONE,
     ZERO,
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
 EVENTS_A_PAGE = 200
 MARKETS_A_PAGE = 1000
 BOOKS_A_CALL = 100
-EVENTS_A_CALL = 50
+EVENTS_A_CALL = 100
+# A window that has given more pages than this is walked to its end: parting it would fetch them again.
+PARTED_WITHIN = 16
 # The standard taker rate; a series' or an event's multiplier scales it.
 TAKER_RATE = Decimal("0.07")
 
@@ -240,6 +244,9 @@ class KalshiReads:
         self._now = now
         self._series: dict[str, SeriesRow] = {}
         self.history = KalshiHistory(http)
+        # Events that a page of this walk brought along.
+        self._named: set[str] = set()
+        self._naming = threading.Lock()
 
     def close(self) -> None:
         self._http.close()
@@ -252,28 +259,74 @@ class KalshiReads:
         return bad
 
     def fetch_pages(self, *, since: datetime | None = None) -> Iterator[Page]:
-        """Yield everything: series, events, markets of the live tier, markets of the historical tier.
+        """Yield the pages of `walks` one listing after the other, in this thread."""
+        return walk_in_turn(self.walks(since=since))
 
-        With `since`: events and markets whose description changed after it, and markets that closed or
-        settled after it. Prices do not count as a change at Kalshi; quotes are refreshed by themselves.
-        Combos are left out by the venue's own filter.
+    def walks(self, *, since: datetime | None = None, cuts: Sequence[int] = ()) -> list[Walk]:
+        """Return listings that together hold everything, to be walked in any order or at once.
+
+        Without `since`: markets of the live tier by windows of their closing time, which part all time
+        at `cuts`, and markets of the historical tier; each page brings the events that it is the first
+        to name. With `since`: events and markets whose description changed after it, and markets that
+        closed or settled after it. Prices do not count as a change at Kalshi; quotes are refreshed by
+        themselves. Combos are left out by the venue's own filter.
         """
         bad_series = self.fetch_series()
-        if bad_series:
-            yield Page(bad=tuple(bad_series))
-        moment = {} if since is None else {"min_updated_ts": int(since.timestamp())}
-        yield from self._event_pages({"with_nested_markets": "false", **moment})
+        first = [walk_of([Page(bad=tuple(bad_series))])] if bad_series else []
         if since is None:
-            yield from self._market_pages("/markets", {"mve_filter": "exclude"})
-            yield from self._market_pages("/historical/markets", {"mve_filter": "exclude"})
-            return
+            # One walk of Kalshi's markets is as good as all time; idle walkers make it part itself.
+            self._named = set()
+            archive = self._with_events("/historical/markets", {"mve_filter": "exclude"})
+            return [*first, walk_of(archive), *(self._window(window) for window in windows(cuts))]
         stamp = int(since.timestamp())
-        yield from self._market_pages("/markets", {"mve_filter": "exclude", "min_updated_ts": stamp})
-        for filters in (
-            {"status": "closed", "min_close_ts": stamp},
-            {"status": "settled", "min_settled_ts": stamp},
-        ):
-            yield from self._market_pages("/markets", {"mve_filter": "exclude", **filters})
+        changed = self._event_pages({"with_nested_markets": "false", "min_updated_ts": stamp})
+        listings = [
+            self._market_pages("/markets", {"mve_filter": "exclude", **filters})
+            for filters in (
+                {"min_updated_ts": stamp},
+                {"status": "closed", "min_close_ts": stamp},
+                {"status": "settled", "min_settled_ts": stamp},
+            )
+        ]
+        return [*first, *map(walk_of, (changed, *listings))]
+
+    def _window(self, window: Window) -> Walk:
+        """Walk the markets that close in a window; hand parts of it over while most walkers are idle.
+
+        The venue's bounds are exclusive as documented; were they inclusive, a second at the edge would be
+        listed twice, never left out. What was walked before a window was parted is listed again.
+        """
+        low, high = window
+        params: dict[str, Any] = {"mve_filter": "exclude"}
+        if low is not None:
+            params["min_close_ts"] = low - 1
+        if high is not None:
+            params["max_close_ts"] = high
+
+        def walk(walkers: Walkers) -> Iterator[Page]:
+            sample: list[int] = []
+            for count, page in enumerate(self._with_events("/markets", params), 1):
+                yield page
+                is_full = len(page.markets) + len(page.bad) >= MARKETS_A_PAGE
+                if not is_full or count > PARTED_WITHIN or not walkers.are_idle:
+                    continue
+                sample += [int(row.close_at.timestamp()) for row in page.markets if row.close_at is not None]
+                pieces = parts(window, sample, walkers.count)
+                if pieces:
+                    for piece in pieces:
+                        walkers.add(self._window(piece))
+                    return
+
+        return walk
+
+    def _with_events(self, path: str, params: Mapping[str, Any]) -> Iterator[Page]:
+        """Yield pages of markets, each with the events that no page before it named."""
+        for page in self._market_pages(path, params):
+            with self._naming:
+                keys = sorted({row.event_key for row in page.markets if row.event_key} - self._named)
+                self._named.update(keys)
+            named = self.fetch_events(keys)
+            yield Page(events=named.events, markets=page.markets, bad=page.bad + named.bad)
 
     def _event_pages(self, params: Mapping[str, Any]) -> Iterator[Page]:
         def fetch(cursor: str) -> tuple[Page, str]:

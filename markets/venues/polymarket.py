@@ -16,6 +16,7 @@ from itomarkets.lib.venues import VenueNotFound, VenueProtocolError
 from markets.venues.base import Level, OrderBook, SideBook, sort_levels
 from markets.venues.polymarket_history import PolymarketHistory
 from markets.venues.rows import EventRow, MarketRow, Page, read_rows, walk_pages
+from markets.venues.walks import Walk, walk_in_turn, walk_of
 from markets.venues.wire import (
     ONE,
     ZERO,
@@ -257,19 +258,25 @@ class PolymarketReads:
             http.close()
 
     def fetch_pages(self, *, since: datetime | None = None) -> Iterator[Page]:
-        """Yield every event with its markets: those that are open, then those that are closed.
+        """Yield the pages of `walks` one listing after the other, in this thread."""
+        return walk_in_turn(self.walks(since=since))
+
+    def walks(self, *, since: datetime | None = None, cuts: Sequence[int] = ()) -> list[Walk]:
+        """Return two listings that together hold every event with its markets: the open and the closed.
 
         With `since`: newest changes first, until a whole page is older than that. Gamma has no filter by
-        change, but it sorts by it.
+        change, but it sorts by it. `cuts` are of no use here: a filter by time would drop what has none.
         """
-        for closed in ("false", "true"):
-            params: dict[str, Any] = {"limit": EVENTS_A_PAGE, "closed": closed}
-            if since is not None:
-                params |= {"order": "updatedAt", "ascending": "false"}
-            for page, newest in self._event_pages(params):
-                yield page
-                if since is not None and newest is not None and newest < since:
-                    break
+        return [walk_of(self._events(closed, since)) for closed in ("false", "true")]
+
+    def _events(self, closed: str, since: datetime | None) -> Iterator[Page]:
+        params: dict[str, Any] = {"limit": EVENTS_A_PAGE, "closed": closed}
+        if since is not None:
+            params |= {"order": "updatedAt", "ascending": "false"}
+        for page, newest in self._event_pages(params):
+            yield page
+            if since is not None and newest is not None and newest < since:
+                return
 
     def _event_pages(self, params: Mapping[str, Any]) -> Iterator[tuple[Page, datetime | None]]:
         def fetch(cursor: str) -> tuple[tuple[Page, datetime | None], str]:

@@ -1,6 +1,7 @@
 """Wire objects in the venues' layout, written for these tests, and venues that answer with them."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -152,6 +153,13 @@ def http(transport: httpx.BaseTransport, venue: str, **values: Any) -> HttpClien
     return HttpClient("http://127.0.0.1:9/base", venue=venue, transport=transport, **{**given, **values})
 
 
+CLOSE_BOUNDS = (("min_close_ts", "-inf"), ("max_close_ts", "inf"))
+
+
+def close_second(row: dict[str, Any]) -> float:
+    return datetime.fromisoformat(row["close_time"]).timestamp()
+
+
 class FakeVenues:
     """Both venues' public reads, served from lists that a test changes."""
 
@@ -175,6 +183,7 @@ class FakeVenues:
         self.page_size = 1000
         self.down: set[str] = set()
         self.repeat_cursor = False
+        self.are_bounds_inclusive = False
         self.requests: list[httpx.Request] = []
 
     def client(self, venue: Venue | str) -> KalshiReads | PolymarketReads:
@@ -215,8 +224,12 @@ class FakeVenues:
         params = request.url.params
         if params.get("tickers"):
             rows = [row for row in rows if row[key] in params["tickers"].split(",")]
-        if params.get("min_updated_ts") or params.get("min_close_ts") or params.get("min_settled_ts"):
+        if params.get("min_updated_ts") or params.get("status"):
             rows = [row for row in rows if row.get("_changed")]
+        elif "min_close_ts" in params or "max_close_ts" in params:
+            after, before = (float(params.get(name, bound)) for name, bound in CLOSE_BOUNDS)
+            slack = 0 if self.are_bounds_inclusive else 1e-6
+            rows = [row for row in rows if after + slack <= close_second(row) <= before - slack]
         start = int(params.get("cursor") or 0)
         after = start + self.page_size
         cursor = "0" if self.repeat_cursor else str(after) if after < len(rows) else ""

@@ -12,6 +12,7 @@ from django.urls import reverse
 from markets.models import (
     HistoryGap,
     HistoryWindow,
+    MarketChange,
     PriceConflict,
     PricePoint,
     QuarantinedRow,
@@ -22,8 +23,8 @@ from tests.factories import make_market, make_quote, make_user
 
 pytestmark = pytest.mark.django_db
 NAMES = [
-    "event", "market", "quote", "quotedemand", "pricepoint", "priceconflict", "historygap", "historywindow", "syncrun",
-    "quarantinedrow",
+    "event", "market", "marketchange", "quote", "quotedemand", "pricepoint", "priceconflict", "historygap",
+    "historywindow", "syncrun", "quarantinedrow",
 ]  # fmt: skip
 
 
@@ -37,6 +38,7 @@ def rows(now: datetime, count: int) -> None:
     for _ in range(count):
         market = make_market()
         make_quote(market, "0.40", None, now)
+        MarketChange.objects.create(market=market, field="title", before="a", after="b", at=now)
         QuoteDemand.objects.create(market=market, source="x")
         PricePoint.objects.create(market=market, interval=86400, at=now, price="0.4", source="x")
         bucket = {"market": market, "interval": 86400}

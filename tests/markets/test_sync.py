@@ -9,11 +9,9 @@ from django.core.management import CommandError, call_command
 
 from itomarkets.lib import clock
 from itomarkets.lib.locks import lease
-from itomarkets.lib.venues import VenueUnavailable
 from markets import sync as sync_module
 from markets.models import Event, Market, QuarantinedRow, SyncRun
-from markets.sync import SyncReport, pages_ahead, sync_markets
-from markets.venues.rows import Page
+from markets.sync import SyncReport, sync_markets
 from tests.markets.payloads import FakeVenues, gamma_event, gamma_market, kalshi_event, kalshi_market
 
 pytestmark = pytest.mark.django_db
@@ -96,7 +94,7 @@ def test_every_page_and_both_tiers_are_walked(venues: FakeVenues, now: datetime)
     assert SyncRun.objects.filter(status="complete").count() == 2
 
 
-def test_a_market_is_gone_only_when_nobody_knows_its_id(venues: FakeVenues, now: datetime) -> None:
+def test_promise_7_a_market_is_gone_only_when_nobody_knows_its_id(venues: FakeVenues, now: datetime) -> None:
     many(venues, 10)
     run(venues, now, venue="kalshi")
     moved = venues.live.pop()
@@ -130,7 +128,9 @@ def test_a_market_that_comes_back_is_no_longer_gone(venues: FakeVenues, now: dat
     assert Market.objects.filter(vanished_at__isnull=False).count() == 0
 
 
-def test_a_fall_of_more_than_a_fifth_marks_nothing_until_it_is_accepted(venues: FakeVenues, now: datetime) -> None:
+def test_promise_7_a_fall_of_more_than_a_fifth_marks_nothing_until_it_is_accepted(
+    venues: FakeVenues, now: datetime
+) -> None:
     many(venues, 10)
     run(venues, now, venue="kalshi")
     venues.live = venues.live[:7]
@@ -142,7 +142,7 @@ def test_a_fall_of_more_than_a_fifth_marks_nothing_until_it_is_accepted(venues: 
     assert (report.venues[0].status, report.venues[0].gone) == ("complete", 3)
 
 
-def test_a_repeated_cursor_makes_the_run_incomplete(venues: FakeVenues, now: datetime) -> None:
+def test_promise_7_a_repeated_cursor_makes_the_run_incomplete(venues: FakeVenues, now: datetime) -> None:
     many(venues, 10)
     run(venues, now, venue="kalshi")
     venues.live = venues.live[:9]
@@ -157,11 +157,14 @@ def test_one_venue_down_does_not_stop_the_other(venues: FakeVenues, now: datetim
     venues.down = {down}
     report = run(venues, now)
     kalshi, polymarket = report.venues
-    assert kalshi.status == ("failed" if down == "/series" else "incomplete")
+    # Whether a page was stored before the trouble came is a matter of the walkers' order.
+    assert kalshi.status in (("failed",) if down == "/series" else ("failed", "incomplete"))
     assert (kalshi.gone, polymarket.status, polymarket.added) == (0, "complete", 1)
 
 
-def test_a_row_that_cannot_be_read_is_kept_aside_and_not_called_gone(venues: FakeVenues, now: datetime) -> None:
+def test_promise_7_a_row_that_cannot_be_read_is_kept_aside_and_not_called_gone(
+    venues: FakeVenues, now: datetime
+) -> None:
     many(venues, 10)
     run(venues, now, venue="kalshi")
     venues.live[3]["status"] = "hibernating"
@@ -173,7 +176,7 @@ def test_a_row_that_cannot_be_read_is_kept_aside_and_not_called_gone(venues: Fak
     assert "'hibernating'" in row.error
 
 
-def test_a_venue_that_changed_its_language_is_quarantined(venues: FakeVenues, now: datetime) -> None:
+def test_promise_7_a_venue_that_changed_its_language_is_quarantined(venues: FakeVenues, now: datetime) -> None:
     many(venues, 10)
     run(venues, now, venue="kalshi")
     for row in venues.live[:3]:
@@ -269,30 +272,6 @@ def test_progress_says_what_happened(venues: FakeVenues, now: datetime) -> None:
     lines: list[str] = []
     sync_markets(venue="kalshi", full=True, now=now, client=venues.client, progress=lines.append)
     assert lines[-1].startswith("kalshi: complete, 1 markets in")
-
-
-def test_pages_come_in_order_and_an_error_in_its_place() -> None:
-    def pages() -> object:
-        yield from (Page(), Page())
-        raise VenueUnavailable("gone")
-
-    walk = pages_ahead(pages())  # type: ignore[arg-type]
-    assert [next(walk), next(walk)] == [Page(), Page()]
-    with pytest.raises(VenueUnavailable):
-        next(walk)
-
-
-def test_an_abandoned_walk_stops_fetching() -> None:
-    fetched = []
-
-    def pages() -> object:
-        for number in range(1000):
-            fetched.append(number)
-            yield Page()
-
-    for _ in pages_ahead(pages()):  # type: ignore[arg-type]
-        break
-    assert len(fetched) < 10
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from itomarkets.records.jobs import run_job
 from itomarkets.records.models import JobRun
 from markets.hints import unanswered
 from markets.models import SyncRun
-from markets.sync import SyncReport, sync_markets
+from markets.sync import LEASE_SECONDS, SyncReport, sync_markets
 
 
 class Command(BaseCommand):
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             )
             return reports[0]
 
-        if run_job("sync_markets", job, lease_seconds=1800).status == JobRun.Status.SKIPPED:
+        if run_job("sync_markets", job, lease_seconds=LEASE_SECONDS).status == JobRun.Status.SKIPPED:
             raise CommandError("Another sync is running; wait until it has ended, then try again.")
         failed = [venue for venue in reports[0].venues if not venue.ok]
         if failed:

@@ -266,7 +266,9 @@ def memory(bench: Bench) -> Iterable[Row]:
     )
 
 
-APART = "import sys, django; django.setup(); from markets.sync_benches import sync_and_tell; sync_and_tell(*sys.argv[1:])"
+APART = (
+    "import sys, django; django.setup(); from markets.sync_benches import sync_and_tell; sync_and_tell(*sys.argv[1:])"
+)
 
 
 def _measured_apart(url: str) -> float:

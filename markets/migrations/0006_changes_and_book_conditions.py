@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('markets', '0003_search'),
+        ('markets', '0005_price_points_by_month'),
     ]
 
     operations = [

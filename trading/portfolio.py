@@ -24,7 +24,7 @@ Holding = tuple[int, int, int, str]
 
 @dataclass(frozen=True, slots=True)
 class PositionLine:
-    """One side of one market, held for one basket. `value` is None where nobody bids."""
+    """One side of one market, held for one basket. `value` is None where nobody bids, or no quote was ever read."""
 
     position_id: int
     basket_id: int
@@ -49,6 +49,8 @@ class PositionLine:
     event_title: str = ""
     # At most one market of its event comes true.
     is_exclusive: bool = False
+    # No quote was ever read: what it would bring is not known, which is not nothing.
+    is_unquoted: bool = False
 
     @property
     def profit(self) -> Decimal | None:
@@ -58,7 +60,10 @@ class PositionLine:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Totals of some lines. Lines that nobody bids for count with their cost and no value."""
+    """Totals of some lines. Lines that nobody bids for count with their cost and no value.
+
+    `unquoted` lines were never quoted: their `unquoted_cost` is neither won nor lost yet, and stays out of `open`.
+    """
 
     positions: int
     count: Decimal
@@ -66,13 +71,16 @@ class Sums:
     value: Decimal
     fees: Decimal
     realised: Decimal
+    unquoted: int
+    unquoted_cost: Decimal
 
     @property
     def open(self) -> Decimal:
-        return self.value - self.cost
+        return self.value - (self.cost - self.unquoted_cost)
 
     @classmethod
     def of(cls, lines: Sequence[PositionLine], *, realised: Decimal, fees: Decimal) -> "Sums":
+        unquoted = [line for line in lines if line.is_unquoted]
         return cls(
             positions=len(lines),
             count=sum((line.count for line in lines), ZERO),
@@ -80,6 +88,8 @@ class Sums:
             value=sum((line.value or ZERO for line in lines), ZERO),
             fees=fees,
             realised=realised,
+            unquoted=len(unquoted),
+            unquoted_cost=sum((line.cost for line in unquoted), ZERO),
         )
 
 
@@ -378,6 +388,7 @@ def _line(row: Position, now: datetime, pending: Mapping[Holding, Decimal]) -> P
         event_id=event.pk if event else None,
         event_title=event.title if event else "",
         is_exclusive=is_exclusive(event),
+        is_unquoted=bid is None and quote is None,
     )
 
 

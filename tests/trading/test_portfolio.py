@@ -49,6 +49,22 @@ def test_contracts_that_the_chain_has_not_settled_are_marked_pending(user: User,
     assert portfolio_of(user, mode="sandbox", now=now).lines[0].pending == 0
 
 
+def test_what_was_never_quoted_is_neither_won_nor_lost(user: User, now: datetime, client: Client) -> None:
+    account, unquoted, unbid = account_at(user, "kalshi", now), make_market(), make_market()
+    bought(account, basket_of(unquoted), unquoted, now, "10", "0.40")
+    bought(account, basket_of(unbid), unbid, now, "10", "0.30", second=5)
+    make_quote(unbid, None, "0.10", now)
+    found = portfolio_of(user, mode="sandbox", now=now)
+    assert (found.cost, found.value, found.open) == (D(7), D(0), D(-3))
+    assert (found.sums.unquoted, found.sums.unquoted_cost) == (1, D(4))
+    client.force_login(user)
+    session = client.session
+    session[SESSION_KEY] = "sandbox"
+    session.save()
+    for path in ("/portfolio", "/dashboard"):
+        assert "1 position for 4.00 is not quoted yet" in client.get(path, follow=True).content.decode()
+
+
 def test_both_tokens_of_one_question_are_shown_as_pairs_at_a_dollar(user: User, now: datetime) -> None:
     account, market = account_at(user, "polymarket", now), make_market(venue="polymarket")
     bought(account, basket_of(market), market, now, "10", "0.40")

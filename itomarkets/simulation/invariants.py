@@ -5,6 +5,7 @@ at the exchanges and stand in `venue_invariants`. Each raises AssertionError wit
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -13,14 +14,15 @@ from itomarkets.sandbox.engine import World
 from itomarkets.sandbox.model import KALSHI, NET, POLYMARKET, YES
 from itomarkets.sandbox.store import Fill as VenueFill
 from itomarkets.sandbox.store import Order as VenueOrder
-from trading.ledger import ledger_cash
 from trading.ledger_checks import (
+    Facts,
     entries_are_zero,
     facts_give_the_books,
     fills_have_moved_their_money,
     nothing_is_held_for_nothing,
+    read_facts,
 )
-from trading.models import Fill, Order, Trade, VenueAccount
+from trading.models import Fill, Order, OrderEvent, Trade, VenueAccount
 from trading.progress import trade_progress
 from trading.reconciliation import net_count
 from trading.states import ALLOWED, AT_VENUE, FINAL
@@ -40,20 +42,34 @@ EVIDENCE: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One account as it stands here and at its exchange, read at once."""
+    """One account as it stands here and at its exchange, read at once; `holder` is its id there."""
 
-    account: VenueAccount
-    orders: tuple[Order, ...]
+    facts: Facts
+    # Each order's steps, by its id.
+    steps: Mapping[int, list[OrderEvent]]
     there: tuple[VenueOrder, ...]
-    told: tuple[VenueFill, ...]
     world: World
     holder: str
 
     @classmethod
-    def read(cls, account: VenueAccount, world: World, holder: str) -> "Books":
-        orders = account.orders.select_related("trade", "market").prefetch_related("fills", "events").order_by("pk")
-        there, told = world.orders(holder, account.kind), world.fills(holder, account.kind)
-        return cls(account, tuple(orders), tuple(there), tuple(told), world, holder)
+    def read(cls, holders: Mapping[VenueAccount, str], world: World) -> "list[Books]":
+        """Read accounts, each with its holder, in as many queries as one account takes."""
+        steps: dict[int, list[OrderEvent]] = defaultdict(list)
+        for step in OrderEvent.objects.filter(order__account__in=[account.pk for account in holders]).order_by("pk"):
+            steps[step.order_id].append(step)
+        facts = read_facts(list(holders))
+        return [
+            cls(facts[account.pk], steps, tuple(world.orders(holder, account.kind)), world, holder)
+            for account, holder in holders.items()
+        ]
+
+    @property
+    def account(self) -> VenueAccount:
+        return self.facts.account
+
+    @property
+    def orders(self) -> list[Order]:
+        return self.facts.orders
 
     def owner_of(self, each: VenueOrder) -> list[Order]:
         """Return our orders whose client id or hash an order at the exchange carries."""
@@ -80,12 +96,12 @@ def nothing_doubled(books: Books) -> None:
     for attempts in legs.values():
         first, filled = attempts[0][0], sum((filled for _, filled in attempts), ZERO)
         # Until it is looked up nobody here can know of more than was asked for.
-        flagged = any(order.status in AT_VENUE or _says_more(order) for order, _ in attempts)
+        flagged = any(order.status in AT_VENUE or _says_more(books, order) for order, _ in attempts)
         assert filled <= first.count or flagged, f"{first}: {filled} of {first.count} filled, and nothing says so"
 
 
-def _says_more(order: Order) -> bool:
-    return any("more than was asked for" in event.reason for event in order.events.all())
+def _says_more(books: Books, order: Order) -> bool:
+    return any("more than was asked for" in step.reason for step in books.steps[order.pk])
 
 
 def nothing_lost(books: Books) -> None:
@@ -105,36 +121,41 @@ def equal_at_rest(books: Books) -> None:
     """I3: contracts, fees, net positions and cash are the venue's, exactly; what was placed elsewhere is left out."""
     account, holder, world = books.account, books.holder, books.world
     by_order: dict[str, list[VenueFill]] = defaultdict(list)
-    for told in books.told:
-        by_order[told.order_id].append(told)
+    told = world.fills(holder, account.kind)
+    for fill_there in told:
+        by_order[fill_there.order_id].append(fill_there)
+    live: dict[int, list[Fill]] = defaultdict(list)
+    for fill_here in books.facts.fills:
+        if fill_here.settlement != Settlement.FAILED:
+            live[fill_here.order_id].append(fill_here)
     theirs_only = {each.id: each for each in books.external()}
     for each in books.there:
         if each.id in theirs_only:
             continue
         (order,) = books.owner_of(each)
-        live = [fill for fill in order.fills.all() if fill.settlement != Settlement.FAILED]
         stands = [fill for fill in by_order[each.id] if not books.failed(fill)]
         filled = sum((fill.size for fill in stands), ZERO)
-        assert sum((fill.count for fill in live), ZERO) == filled, f"{order}: {filled} filled there"
+        assert sum((fill.count for fill in live[order.pk]), ZERO) == filled, f"{order}: {filled} filled there"
         fees = sum((fill.fee for fill in stands), ZERO)
-        assert sum((fill.fee for fill in live), ZERO) == fees, f"{order}: the fees differ from {fees}"
-    positions = list(account.positions.filter(count__gt=0).select_related("market"))
+        assert sum((fill.fee for fill in live[order.pk]), ZERO) == fees, f"{order}: the fees differ from {fees}"
+    positions = [position for position in books.facts.positions if position.count > 0]
+    keys = {order.market_id: order.market.native_id for order in books.orders}
     theirs: dict[str, Decimal] = defaultdict(Decimal)
     elsewhere = {each.market_key for each in theirs_only.values()}
     for held in world.positions(holder, account.kind):
         if held.market_key not in elsewhere:
             theirs[held.market_key] += held.quantity if held.token in (NET, YES) else -held.quantity
-    ours = {p.market.native_id: net_count(positions, p.market_id) for p in positions}
+    ours = {keys[p.market_id]: net_count(positions, p.market_id) for p in positions}
     assert {key: count for key, count in ours.items() if count} == {k: c for k, c in theirs.items() if c}
-    cash = sum(world.ledger.shards(holder, account.kind).values(), ZERO) - _cash_of(books, set(theirs_only))
-    here = ledger_cash(account)
+    cash = sum(world.ledger.shards(holder, account.kind).values(), ZERO) - _cash_of(told, set(theirs_only))
+    here = books.facts.cash
     assert here == cash, f"{account}: cash is {cash} there, {here} here"
 
 
-def _cash_of(books: Books, order_ids: set[str]) -> Decimal:
+def _cash_of(told: list[VenueFill], order_ids: set[str]) -> Decimal:
     """Return what orders from elsewhere have brought or taken, where nothing of ours nets against them."""
     total = ZERO
-    for fill in books.told:
+    for fill in told:
         if fill.order_id in order_ids:
             each = fill.price if fill.side == "buy" or fill.token == YES else 1 - fill.price
             sells = fill.token != NET and (fill.side == "buy") != (fill.token == YES)
@@ -144,7 +165,7 @@ def _cash_of(books: Books, order_ids: set[str]) -> Decimal:
 
 def fills_are_a_set(books: Books) -> None:
     """I5: books and positions computed from the fills and results alone, from empty, are those stored."""
-    out = list(facts_give_the_books(books.account))
+    out = list(facts_give_the_books(books.facts))
     assert not out, f"{books.account}: {out[0]}"
 
 
@@ -153,7 +174,11 @@ def ends_cite_evidence(books: Books) -> None:
     for order in books.orders:
         if order.status not in FINAL:
             continue
-        told = [e.evidence for e in order.events.all() if e.new_status == order.status and e.old_status != e.new_status]
+        told = [
+            step.evidence
+            for step in books.steps[order.pk]
+            if step.new_status == order.status and step.old_status != step.new_status
+        ]
         assert told, f"{order} is {order.status} and no event says why"
         wanted = EVIDENCE[order.status]
         assert any(told[-1].get(name) not in (None, "") for name in wanted), (
@@ -168,7 +193,7 @@ def steps_are_legal(books: Books) -> None:
     """I6: each order's events walk the table from planned to where it stands, and none walks on from an end."""
     for order in books.orders:
         at = Status.PLANNED.value
-        for event in order.events.all():
+        for event in books.steps[order.pk]:
             if not event.old_status or event.old_status == event.new_status:
                 continue
             assert event.old_status == at, f"{order}: {event.old_status} after {at}"
@@ -179,13 +204,9 @@ def steps_are_legal(books: Books) -> None:
 
 def money_is_conserved(books: Books) -> None:
     """I7: cash and books are zero together, each fill moved its price and fee once, nothing is held for what ended."""
-    account = books.account
-    out = [
-        *entries_are_zero(account),
-        *fills_have_moved_their_money(account),
-        *nothing_is_held_for_nothing(account),
-    ]
-    assert not out, f"{account}: {out[0]}"
+    facts = books.facts
+    out = [*entries_are_zero(facts), *fills_have_moved_their_money(facts), *nothing_is_held_for_nothing(facts)]
+    assert not out, f"{books.account}: {out[0]}"
 
 
 def came_to_rest(trade: Trade) -> None:
@@ -204,17 +225,16 @@ ALWAYS = (nothing_doubled, ends_cite_evidence, fills_are_a_set, steps_are_legal,
 AT_REST = (nothing_lost, equal_at_rest)
 
 
-def check_account(account: VenueAccount, world: World, holder: str, *, at_rest: bool) -> Books:
-    """Check I1 and I4 to I7 on one account, and at rest I2 and I3."""
-    books = Books.read(account, world, holder)
-    for invariant in ALWAYS:
-        invariant(books)
-    if at_rest:
-        standing = [f"{order} is {order.status}" for order in books.orders if order.status in AT_VENUE]
-        assert not standing, f"not at rest: {', '.join(standing)}"
-        for invariant in AT_REST:
+def check_accounts(holders: Mapping[VenueAccount, str], world: World, *, at_rest: bool) -> None:
+    """Check I1 and I4 to I7 on accounts, and at rest I2 and I3. `holders` names each account at the sandbox."""
+    for books in Books.read(holders, world):
+        for invariant in ALWAYS:
             invariant(books)
-    return books
+        if at_rest:
+            standing = [f"{order} is {order.status}" for order in books.orders if order.status in AT_VENUE]
+            assert not standing, f"not at rest: {', '.join(standing)}"
+            for invariant in AT_REST:
+                invariant(books)
 
 
 def assert_invariants(world: World, holder_name: str, *, at_rest: bool = True) -> None:
@@ -224,6 +244,7 @@ def assert_invariants(world: World, holder_name: str, *, at_rest: bool = True) -
     """
     holder = world.accounts.by_name(holder_name)
     assert holder is not None
-    for kind in (KALSHI, POLYMARKET):
-        account = VenueAccount.objects.get(kind=kind, mode=VenueAccount.Mode.SANDBOX)
-        check_account(account, world, holder.id, at_rest=at_rest)
+    accounts = VenueAccount.objects.filter(mode=VenueAccount.Mode.SANDBOX, kind__in=(KALSHI, POLYMARKET))
+    found = dict.fromkeys(accounts.order_by("kind"), holder.id)
+    assert [account.kind for account in found] == [KALSHI, POLYMARKET]
+    check_accounts(found, world, at_rest=at_rest)

@@ -53,6 +53,11 @@ class Arrival:
     def is_cancel(self) -> bool:
         return self.method == "DELETE" and (self.path.startswith(KALSHI_ORDERS) or self.path == POLYMARKET_ORDER)
 
+    @property
+    def canceled_id(self) -> str:
+        """The exchange's id of the order that a cancel is about."""
+        return self.path.rpartition("/")[2] if self.venue == "kalshi" else str(self.json().get("orderID", ""))
+
     def json(self) -> Any:
         return orjson.loads(self.body or "{}")
 

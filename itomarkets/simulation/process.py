@@ -36,7 +36,7 @@ class Doom:
     @classmethod
     def drawn(cls, chance: random.Random) -> "Doom":
         at = chance.choice(list(cls.SEAMS))
-        most = {"at_write": 30, "commit_fails": 12, "after_commit": 12, "between_legs": 5}.get(at, 3)
+        most = {"at_write": 30, "commit_fails": 12, "after_commit": 12, "between_legs": 4}.get(at, 2)
         return cls(at, chance.randint(2 if at == "between_legs" else 1, most))
 
 

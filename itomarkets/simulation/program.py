@@ -24,7 +24,8 @@ from trading.quoting import QuoteRefused, quote_basket
 from trading.switch import set_switch
 
 Event = Callable[[], str]
-POLICIES = tuple(Trade.Policy.values)
+# The policy that promises a way back twice: a seed has few of them.
+POLICIES = (*Trade.Policy.values, Trade.Policy.ALL_OR_UNWIND.value)
 
 
 class Program:
@@ -60,6 +61,8 @@ class Program:
     def next_event(self) -> tuple[str, Event]:
         weights = [weight for weight, _ in self.table]
         event = self.chance.choices([event for _, event in self.table], weights)[0]
+        # A worker without a message does nothing: somebody clicks instead.
+        event = self.trade if event == self.work and not self.stage.broker else event
         return event.__name__, event
 
     # What people do
@@ -103,7 +106,8 @@ class Program:
         if not trades:
             return "nothing to decide"
         trade = self.chance.choice(held or trades)
-        return self.choose(trade, self.chance.choice(CHOICES))
+        sells_back = trade.hold == Trade.Hold.UNWIND and self.chance.random() < 0.5
+        return self.choose(trade, "unwind" if sells_back else self.chance.choice(CHOICES))
 
     def choose(self, trade: Trade, choice: str) -> str:
         try:
@@ -135,8 +139,6 @@ class Program:
     def work(self) -> str:
         """Deliver a message to a worker: perhaps never, perhaps twice, perhaps while something else happens."""
         broker = self.stage.broker
-        if not broker:
-            return "no message waits"
         trade_id = broker.pop(self.chance.randrange(len(broker)))
         if self.chance.random() < 0.1:
             self.stage.strike("F12 a message lost")
@@ -144,6 +146,8 @@ class Program:
         if self.chance.random() < 0.2:
             self.stage.strike("F12 a message delivered again")
             broker.append(trade_id)
+        if self.chance.random() < self.stage.weather.thin:
+            self.thin_books()
         if self.chance.random() < 0.4:
             self.meanwhile = (self.chance.randint(1, 9), self._interference(trade_id))
         doom = Doom.drawn(self.chance) if self.chance.random() < self.stage.weather.crash else None
@@ -204,6 +208,12 @@ class Program:
         self.stage.feed.move(market.key, self.stage.feed.mids[market.key] + by, thin=self.chance.random() < 0.4)
         self.stage.strike("F24 a book moved")
         return f"the book of {market.key} moved by {by}"
+
+    def thin_books(self) -> None:
+        """Leave little on every book, at the prices that were quoted: what was priced fills in part."""
+        for market in self.stage.feed.traded():
+            self.stage.feed.move(market.key, self.stage.feed.mids[market.key], thin=True)
+        self.stage.strike("F24 the books ran thin")
 
     def finer_ticks(self) -> str:
         market = self.chance.choice([each for each in self.stage.feed.traded() if each.venue != KALSHI])

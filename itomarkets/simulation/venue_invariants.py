@@ -24,6 +24,7 @@ from itomarkets.sandbox.engine import World
 from itomarkets.sandbox.model import SandboxMarket
 from itomarkets.simulation.network import Arrival
 from trading.models import Order, OrderEvent, TradingSwitch
+from trading.states import AT_VENUE
 
 MILLION = 1_000_000
 # What a listing is asked for again within one look-up, and how often a run looks.
@@ -52,6 +53,8 @@ class Judges:
     tokens: dict[int, tuple[float, Decimal]] = field(default_factory=dict)
     paused_until: dict[str, tuple[float, int]] = field(default_factory=dict)
     failed_in_a_row: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    # What the last creating request has asked for, by its number.
+    asked: tuple[int, list[Create]] = (0, [])
 
     def before(self, arrival: Arrival) -> None:
         """Judge a request that is about to reach an exchange."""
@@ -64,6 +67,7 @@ class Judges:
             self.once_an_attempt(create)
             self.inside_the_budget(create, arrival)
             switch_is_obeyed(create.order)
+            nothing_beside_what_stands(create.order)
             intended(create.order)
         if arrival.is_cancel:
             cancel_was_intended(arrival)
@@ -160,12 +164,16 @@ class Judges:
         """Tell whether a request asks for a way back: it sells what its own trade has bought."""
         return any(create.order.action != create.order.trade.action for create in self._creates(arrival))
 
-    def _creates(self, arrival: Arrival) -> Iterator[Create]:
+    def _creates(self, arrival: Arrival) -> list[Create]:
+        """Return the orders that a request asks for, as they stood when it was first asked."""
         if not arrival.is_create:
-            return
-        body = arrival.json()
-        for asked in body if isinstance(body, list) else body.get("orders") or [body]:
-            yield self._kalshi(asked) if arrival.venue == "kalshi" else self._polymarket(asked)
+            return []
+        if self.asked[0] != arrival.number:
+            body = arrival.json()
+            rows = body if isinstance(body, list) else body.get("orders") or [body]
+            one = self._kalshi if arrival.venue == "kalshi" else self._polymarket
+            self.asked = (arrival.number, [one(row) for row in rows])
+        return self.asked[1]
 
     def _kalshi(self, asked: dict[str, Any]) -> Create:
         order = _known(Q(client_id=asked["client_order_id"]), asked["client_order_id"])
@@ -232,6 +240,18 @@ def switch_is_obeyed(order: Order) -> None:
     assert against is None, f"I10: {order} arrived although trading is {against} since {against and against.changed_at}"
 
 
+def nothing_beside_what_stands(order: Order) -> None:
+    """I1: no attempt arrives beside one that may still stand, and no way back beside a leg that may.
+
+    That is what an unknown cancel holds back (F27): nothing here replaces an order.
+    """
+    standing = Order.objects.filter(trade=order.trade_id, status__in=AT_VENUE).exclude(pk=order.pk)
+    is_way_back = order.action != order.trade.action
+    for leg_no, action, status in standing.values_list("leg_no", "action", "status"):
+        assert leg_no != order.leg_no, f"I1: {order} arrived while an attempt before it is {status}"
+        assert not is_way_back or action == order.action, f"I1: a way back arrived while leg {leg_no} is {status}"
+
+
 def intended(order: Order) -> None:
     """I11: the intent to send was committed before, as a step of the order and as a line of the audit trail."""
     assert order.events.filter(new_status=Order.Status.SUBMITTING).exists(), f"I11: {order} was sent without its step"
@@ -243,7 +263,7 @@ def intended(order: Order) -> None:
 
 def cancel_was_intended(arrival: Arrival) -> None:
     """I11: an order is canceled only after a step, or a note, that says so was committed."""
-    venue_id = arrival.path.rpartition("/")[2] if arrival.venue == "kalshi" else arrival.json().get("orderID", "")
+    venue_id = arrival.canceled_id
     order = Order.objects.filter(Q(venue_order_id=venue_id) | Q(order_hash=venue_id)).first()
     assert order is not None, f"I11: a cancel of {venue_id}, which is no order of ours"
     assert (

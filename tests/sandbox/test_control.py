@@ -126,6 +126,11 @@ def test_the_second_call_can_be_late_and_the_plan_can_be_cleared(app: FaultyConn
     assert request(app, "DELETE", "/control/faults").json() == {"plan": []}
 
 
+def test_every_line_of_the_plan_counts_a_call_whichever_of_them_strikes(app: FaultyConnections) -> None:
+    plan(app, *({"path": f"{BASE}/*", "nth": nth, "fault": fault} for nth, fault in ((1, "503"), (2, "429"))))
+    assert [request(app, "GET", f"{BASE}/exchange/status").status_code for _ in range(3)] == [503, 429, 200]
+
+
 def test_health_says_what_is_served(app: FaultyConnections) -> None:
     assert request(app, "GET", "/health").json()["markets"] == {"kalshi": 2, "polymarket": 1}
 

@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import os
+import random
 import secrets
 import subprocess
 import sys
@@ -18,10 +19,11 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from itomarkets.lib import clock
+from itomarkets.sandbox.faults import FAULTS
 from itomarkets.simulation import run
 from itomarkets.simulation.machine import NOON
 from itomarkets.simulation.network import Arrival
-from itomarkets.simulation.weather import kind_of, never_drawn
+from itomarkets.simulation.weather import ENDPOINTS, KINDS, NOT_PLAYED, Weather, kind_of, never_drawn
 from trading import execution, sending
 from trading.models import Order
 from trading.venues.base import Placement, SubmitResult, VenueFill
@@ -93,6 +95,28 @@ def test_what_a_fault_strikes_names_it_and_what_was_never_drawn_is_listed() -> N
     assert len(never_drawn(kinds)) == 32 - 5
     assert "F01" in never_drawn(kinds)
     assert "F29" not in never_drawn(kinds)
+
+
+def test_every_fault_of_the_sandbox_has_a_number_and_some_weather_draws_it_wherever_it_can_strike() -> None:
+    # Sockets carry books alone, which no seed reads from them.
+    assert set(KINDS) == {fault for fault in FAULTS if not fault.startswith("stream_")}
+    drawn: set[tuple[str, str]] = set()
+    for seed in range(1, 31):
+        weather, clouds = Weather.drawn(random.Random(f"{seed} weather")), random.Random(f"{seed} clouds")
+        for _ in range(run.EVENTS_A_SEED):
+            drawn |= {(line.path, line.fault) for line in weather.plan(clouds, is_noisy=True)}
+    assert drawn == {(end.path, fault) for end in ENDPOINTS for fault in (*end.faults, *end.own)}
+    assert {fault for _, fault in drawn} == set(KINDS)
+
+
+def test_what_no_seed_plays_is_said_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call_command("simulate_faults", "--help")
+    told = " ".join(capsys.readouterr().out.split())
+    assert NOT_PLAYED
+    for kind, reason in NOT_PLAYED.items():
+        assert kind in told
+        assert reason in told
 
 
 @pytest.mark.deep

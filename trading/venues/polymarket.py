@@ -54,7 +54,7 @@ from polymarket.models.clob.orders import SignedOrder as SdkOrder
 from polymarket.types import EvmAddress
 
 from itomarkets.lib import clock
-from itomarkets.lib.http import LONGEST_WAIT_SECONDS, limiter_for, open_client
+from itomarkets.lib.http import LONGEST_WAIT_SECONDS, USER_AGENT, limiter_for, open_client
 from itomarkets.lib.rounding import ZERO, quantize
 from itomarkets.lib.venues import (
     Side,
@@ -347,6 +347,9 @@ class PolymarketLine:
             name: open_client(url, timeout=options.timeout, limits=options.limits)
             for name, url in dataclasses.asdict(hosts).items()
         }
+        for client in self.clients.values():
+            # Its reads have a limit of their own, beside those of markets: the venue can tell the two apart.
+            client.headers["User-Agent"] = f"{USER_AGENT} orders"
         self.none = httpx.Client(transport=_NoLine(), trust_env=False)
         self.metadata = SyncOrderMetadataCache()
         # The id of the API key that the venue, asked over this line, has said it knows.

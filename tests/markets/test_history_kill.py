@@ -1,6 +1,7 @@
 """A backfill in a process of its own, killed at one page after another, ends as it would have undisturbed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,10 +136,10 @@ def test_promise_6_a_backfill_killed_at_several_pages_ends_as_an_undisturbed_one
     exchange: Exchange, tmp_path: Path
 ) -> None:
     fill(exchange.venues)
-    for var in (tmp_path / "calm", tmp_path / "killed"):
-        var.mkdir()
-        finish(manage(exchange, var, "migrate", "-v", "0"))
-        finish(manage(exchange, var, "shell", "-v", "0", "-c", MAKE.format(count=MARKETS)))
+    (tmp_path / "calm").mkdir()
+    finish(manage(exchange, tmp_path / "calm", "migrate", "-v", "0"))
+    finish(manage(exchange, tmp_path / "calm", "shell", "-v", "0", "-c", MAKE.format(count=MARKETS)))
+    shutil.copytree(tmp_path / "calm", tmp_path / "killed")
     asked = len(exchange.venues.requests)
     said = finish(manage(exchange, tmp_path / "calm", "backfill_history", "--all", "--days", "31"))
     assert "6 markets: " in said

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
-from tests.trading.test_kill import ROOT, _environment, _on_server, migrated  # noqa: F401
+from tests.trading.house import ROOT, environment_of, migrated, on_server  # noqa: F401
 
 # The marker lets the run on PostgreSQL choose it; the children's database is not pytest's.
 pytestmark = pytest.mark.django_db
@@ -21,13 +21,13 @@ def test_promise_7_a_killed_sync_is_named_and_the_next_one_completes_it_with_not
 ) -> None:
     name = f"kill_{uuid4().hex[:12]}"
     if settings.DATABASE_URL:
-        _on_server(f'CREATE DATABASE "{name}" TEMPLATE "{migrated}"')
+        on_server(f'CREATE DATABASE "{name}" TEMPLATE "{migrated}"')
     else:
         (tmp_path / Path(migrated).name).write_bytes(Path(migrated).read_bytes())
 
     def child(what: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tests.markets.kill_child", what]
-        environment = _environment(tmp_path, name)
+        environment = environment_of(tmp_path, name)
         return subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
@@ -36,7 +36,7 @@ def test_promise_7_a_killed_sync_is_named_and_the_next_one_completes_it_with_not
         killed, again = child("die"), child("again")
     finally:
         if settings.DATABASE_URL:
-            _on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
+            on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
     assert killed.returncode == -9, killed.stderr
     assert again.returncode == 0, again.stderr
     told = json.loads(again.stdout.splitlines()[-1])

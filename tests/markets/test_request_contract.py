@@ -34,15 +34,11 @@ def test_every_request_of_the_kalshi_reads_is_described(venue_documents: Path, v
     reads.fetch_market("KXRATE-26SEP-HOLD")
     reads.fetch_market("KXNONE")
     reads.fetch_books([MARKET])
-    reads.fetch_cutoff()
-    reads.fetch_days(["KXRATE-26SEP-HOLD"], now - timedelta(days=400), now)
-    reads.fetch_archived_days("KXRATE-26SEP-HOLD", now - timedelta(days=3), now)
     spec = document(venue_documents / "kalshi-openapi.yaml")
     found = [text for request, path in asked_of(venues) for text in complaints(spec, request, f"/trade-api/v2{path}")]
     assert found == []
     assert {path for _, path in asked_of(venues)} >= {
-        "/series", "/events", "/markets", "/historical/markets", "/markets/orderbooks", "/historical/cutoff",
-        "/markets/candlesticks", "/historical/markets/KXRATE-26SEP-HOLD/candlesticks",
+        "/series", "/events", "/markets", "/historical/markets", "/markets/orderbooks",
     }  # fmt: skip
 
 
@@ -69,8 +65,6 @@ def test_every_request_of_the_polymarket_reads_is_described(venue_documents: Pat
     check("gamma", lambda: reads.fetch_events(["9001"]))
     check("gamma", lambda: reads.fetch_market("700001"))
     check("clob", lambda: reads.fetch_books([MARKET]))
-    venues.down = {"/v2"}
-    check("clob", lambda: reads.fetch_days("11", now - timedelta(days=3), now))
     assert found == []
 
 

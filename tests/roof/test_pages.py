@@ -347,7 +347,7 @@ def test_the_bigger_pages_have_a_fixed_cost_too(
         ("/", 14),
         ("/dashboard", 20),
         ("/baskets/basket-1", 20),
-        (f"/markets/{market.pk}", 16),
+        (f"/markets/{market.pk}", 17),
         ("/builder", 12),
         ("/builder/search?q=rates", 6),
         ("/markets?q=rates", 12),

@@ -100,9 +100,10 @@ def test_what_a_killed_process_held_is_freed_once(now: datetime) -> None:
 def test_the_ledgers_are_read_by_administrators_and_changed_by_nobody(client: Client, now: datetime) -> None:
     run = ran("record_prices", now, Status.FAILED, "RuntimeError: no")
     with lease("job:sync", seconds=60):
-        entry = audit.record(action="test.done", subject="test:1", actor=make_user(), at=now)
+        audit.record(action="test.done", subject="test:1", actor=make_user(), at=now)
         client.force_login(make_user(is_staff=True, is_superuser=True))
-        rows = {"jobrun": run.pk, "auditentry": entry.pk, "lease": Lease.objects.get(name="job:sync").pk}
+        entry, held = AuditEntry.objects.get(), Lease.objects.get(name="job:sync")
+        rows = {"jobrun": run.pk, "auditentry": entry.pk, "lease": held.pk}
         for model, pk in rows.items():
             listed = reverse(f"admin:records_{model}_changelist")
             assert client.get(listed).status_code == 200

@@ -166,7 +166,7 @@ def test_a_fill_that_is_booked_each_time_it_is_told_is_a_breach(monkeypatch: pyt
 
 
 def test_a_switch_that_a_claim_does_not_read_is_a_breach(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "blocked_reason", lambda **_: "")
+    monkeypatch.setattr(sending, "blocked_each", lambda **_: {})
     report = first_breach(range(1, 40))
     assert report.breaches == 1
     assert report.failing_seed is not None

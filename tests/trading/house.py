@@ -61,7 +61,7 @@ def migrated(
     name = f"kill_{uuid4().hex[:12]}"
     on_server(f'CREATE DATABASE "{name}"')
     migrate = [sys.executable, "manage.py", "migrate", "-v0"]
-    subprocess.run(migrate, cwd=ROOT, env=_environment(folder, name), check=True, timeout=600)
+    subprocess.run(migrate, cwd=ROOT, env=environment_of(folder, name), check=True, timeout=600)
     yield name
     on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
 
@@ -75,7 +75,7 @@ def house_of(exchange: Exchange, migrated: str, folder: Path) -> Iterator[House]
     else:
         shutil.copy(migrated, folder)
     try:
-        yield House(exchange, _environment(folder, name), name)
+        yield House(exchange, environment_of(folder, name), name)
     finally:
         if settings.DATABASE_URL:
             on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -88,7 +88,7 @@ def on_server(statement: str, database: str = "postgres") -> None:
         server.execute(statement.encode())
 
 
-def _environment(folder: Path, name: str) -> dict[str, str]:
+def environment_of(folder: Path, name: str) -> dict[str, str]:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "ITO_VAR": str(folder)}
     if settings.DATABASE_URL:
         environment["DATABASE_URL"] = f"{settings.DATABASE_URL.rpartition('/')[0]}/{name}"

@@ -20,7 +20,7 @@ from markets.streams.kalshi import KalshiSession
 from markets.streams.polymarket import PolymarketSession
 from markets.streams.running import Pace, VenueStream, Wire
 from markets.streams.session import Patience
-from markets.venues.base import OrderBook
+from markets.venues.base import Level, OrderBook
 from markets.venues.clients import kalshi_reads, polymarket_reads
 from tests.trading.sandbox_world import NOON, TICKER, Exchange, TwoVenues, point_settings_at, running_exchange
 
@@ -100,6 +100,11 @@ class Stage:
         """Replace the plan for this venue's socket by (fault, nth) lines."""
         lines = [("WS", PATHS[self.venue], nth, fault, 0.0) for fault, nth in faults]
         await asyncio.to_thread(self.exchange.plan, *lines)
+
+    def best_bid(self, pk: int) -> Level | None:
+        """Return the best bid of a market's last written book; None where none was written yet."""
+        book = self.rows.books.get(pk)
+        return book.yes.best_bid if book else None
 
     async def until(self, what: Callable[[], Any], seconds: float = 20.0) -> None:
         """Wait until something is true; the test fails when it does not come."""

@@ -49,7 +49,7 @@ def test_a_book_is_followed_through_200_changes_and_is_the_rest_book(exchange: E
             rest = await asyncio.to_thread(stage.rest_levels, 1)
             await stage.until(lambda: stage.levels(1) == rest)
             assert session.reasked == 0
-            await stage.until(lambda: stage.rows.books[1].yes.best_bid == (rest[0][0] if rest[0] else None))
+            await stage.until(lambda: stage.best_bid(1) == (rest[0][0] if rest[0] else None))
             assert stage.rows.sources[1] == Quote.Source.STREAMED
         assert stage.rows.has_left
 
@@ -66,7 +66,7 @@ def test_a_frozen_socket_is_given_up_polled_and_taken_up_again(exchange: Exchang
             await stage.until(lambda: stage.rows.states[-1] == "polling")
             status = stage.rows.told[-1]
             assert "whatever the pings say" in status.reason
-            await stage.until(lambda: stage.rows.books[1].yes.best_bid == Level(Decimal("0.21"), Decimal(7)))
+            await stage.until(lambda: stage.best_bid(1) == Level(Decimal("0.21"), Decimal(7)))
             assert stage.rows.sources[1] == Quote.Source.POLLED
             await stage.fault()
             await stage.until(lambda: stage.rows.states[-1] == "streaming")
@@ -160,7 +160,7 @@ def test_what_no_message_shows_the_audit_finds(exchange: Exchange) -> None:
             await stage.fault(("stream_gap", 1))
             stage.change("11", [(3900, 999), (3800, 200)], [(4100, 50), (4200, 300)])
             await stage.until(lambda: session.reasked > 0)
-            await stage.until(lambda: stage.rows.books[1].yes.best_bid == Level(Decimal("0.39"), Decimal(999)))
+            await stage.until(lambda: stage.best_bid(1) == Level(Decimal("0.39"), Decimal(999)))
 
     asyncio.run(audit())
 
@@ -172,7 +172,7 @@ def test_a_new_tick_size_is_a_new_book(exchange: Exchange) -> None:
             body = {"venue": "polymarket", "key": "11", "step": "0.001"}
             await asyncio.to_thread(exchange.control, "/tick", body)
             stage.change("11", [(4015, 7)], [(4022, 9)])
-            await stage.until(lambda: stage.rows.books[1].yes.best_bid == Level(Decimal("0.4015"), Decimal(7)))
+            await stage.until(lambda: stage.best_bid(1) == Level(Decimal("0.4015"), Decimal(7)))
             assert stage.stream.connections[0].session.reasked > 0
 
     asyncio.run(change())
@@ -186,7 +186,7 @@ def test_more_than_200_assets_are_spread_over_connections(settings: Any) -> None
             assert [len(one.session.books) for one in stage.stream.connections] == [200, 200, 100]
             await stage.until(lambda: stage.rows.told[-1].connections == 3)
             stage.change("1249", [(1100, 3)], [(1200, 4)])
-            await stage.until(lambda: stage.rows.books[250].yes.best_bid == Level(Decimal("0.11"), Decimal(3)))
+            await stage.until(lambda: stage.best_bid(250) == Level(Decimal("0.11"), Decimal(3)))
             # The second connection's markets are wanted no more: it is closed, the others stay.
             kept = [stage.stream.connections[0], stage.stream.connections[2]]
             stage.rows.markets = {pk: one for pk, one in stage.rows.markets.items() if not 100 < pk <= 200}
@@ -214,7 +214,7 @@ def test_demands_are_added_and_removed_while_it_runs(settings: Any, venue: Venue
                 await stage.until(lambda: 1 not in stage.stream.connections[0].session.markets)
                 stage.change("11", [(1100, 3)], [(1200, 4)])
                 stage.change("21", [(1110, 3)], [(1200, 4)])
-                await stage.until(lambda: stage.rows.books[2].yes.best_bid == Level(Decimal("0.111"), Decimal(3)))
+                await stage.until(lambda: stage.best_bid(2) == Level(Decimal("0.111"), Decimal(3)))
                 assert stage.rows.books[1].yes.best_bid == Level(Decimal("0.39"), Decimal(100))
                 assert len(opened(stage)) == 1
             stage.rows.markets = {}
@@ -257,7 +257,7 @@ def test_kalshi_without_a_key_is_polled_and_says_why(exchange: Exchange, setting
             assert stage.rows.states == ["polling"]
             assert "KALSHI_KEY_ID or KALSHI_PRIVATE_KEY is not set" in stage.rows.told[-1].reason
             stage.change(TICKER, [(2100, 7)], [(2300, 9)])
-            await stage.until(lambda: stage.rows.books[1].yes.best_bid == Level(Decimal("0.21"), Decimal(7)))
+            await stage.until(lambda: stage.best_bid(1) == Level(Decimal("0.21"), Decimal(7)))
 
     asyncio.run(poll())
 

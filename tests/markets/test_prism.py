@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ from itomarkets.lib.http import HttpClient
 from itomarkets.lib.venues import VenueProtocolError
 from itomarkets.processes import free_port
 from markets.venues.kalshi import KalshiReads
+from tests.markets.test_request_contract import DAY, want
 
 # A package is fetched and a server of many megabytes is started: minutes, which the gate does not pay.
 pytestmark = pytest.mark.deep
@@ -80,6 +81,6 @@ def test_prism_takes_every_other_read(reads: KalshiReads) -> None:
     assert page is not None
     assert page.markets or page.bad
     reads.fetch_books([market])
-    assert reads.fetch_cutoff().tzinfo is not None
-    reads.fetch_days(["string"], NOW - timedelta(days=3), NOW)
-    reads.fetch_archived_days("string", NOW - timedelta(days=3), NOW)
+    assert reads.history.fetch_cutoff().settled_at.tzinfo is not None
+    for settled_at in (None, datetime(2020, 1, 1, tzinfo=UTC)):
+        list(reads.history.fetch([want(NOW, settled_at)], step=DAY))

@@ -1,7 +1,7 @@
 """Every request that the read clients make is one that the venue's OpenAPI file describes."""
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ import httpx
 from itomarkets.lib.clock import now as machine_now
 from itomarkets.lib.venues import VenueError
 from markets.venues.kalshi import KalshiReads
+from markets.venues.past import Want
 from markets.venues.polymarket import PolymarketReads
 from markets.venues.walks import Walkers
 from tests.markets.openapi import complaints, document
@@ -19,6 +20,18 @@ from tests.markets.payloads import FakeVenues, http
 # Served by the newest Data API, described by none of the files.
 WITHOUT_DOCUMENT = {"/v2/prices-history"}
 MARKET: Any = SimpleNamespace(pk=1, native_id="KXRATE-26SEP-HOLD", yes_token="11", no_token="12", condition_id="0x1")
+
+
+DAY = timedelta(days=1)
+
+
+def want(now: datetime, settled_at: datetime | None) -> Want:
+    end = datetime(now.year, now.month, now.day, tzinfo=UTC)
+    start = end - 10 * DAY
+    return Want(
+        market_id=1, native_id=MARKET.native_id, yes_token="11", no_token="12", condition_id="0x1",
+        settled_at=settled_at, start=start, end=end, window=start, window_end=end, overlap_start=start, overlap_end=end,
+    )  # fmt: skip
 
 
 def asked_of(venues: FakeVenues) -> list[tuple[httpx.Request, str]]:
@@ -34,11 +47,15 @@ def test_every_request_of_the_kalshi_reads_is_described(venue_documents: Path, v
     reads.fetch_market("KXRATE-26SEP-HOLD")
     reads.fetch_market("KXNONE")
     reads.fetch_books([MARKET])
+    for settled_at in (None, now - timedelta(days=300)):
+        list(reads.history.fetch([want(now, settled_at)], step=DAY))
+    reads.history.fetch_trades(want(now, None), step=DAY)
     spec = document(venue_documents / "kalshi-openapi.yaml")
     found = [text for request, path in asked_of(venues) for text in complaints(spec, request, f"/trade-api/v2{path}")]
     assert found == []
     assert {path for _, path in asked_of(venues)} >= {
-        "/series", "/events", "/markets", "/historical/markets", "/markets/orderbooks",
+        "/series", "/events", "/markets", "/historical/markets", "/markets/orderbooks", "/historical/cutoff",
+        "/markets/candlesticks", "/historical/markets/KXRATE-26SEP-HOLD/candlesticks",
     }  # fmt: skip
 
 
@@ -46,7 +63,7 @@ def test_every_request_of_the_polymarket_reads_is_described(venue_documents: Pat
     transport = httpx.MockTransport(venues._answer)
     gamma, clob, data = (http(transport, "polymarket") for _ in range(3))
     now = machine_now()
-    specs = {name: document(venue_documents / f"polymarket-{name}-openapi.yaml") for name in ("gamma", "clob")}
+    specs = {name: document(venue_documents / f"polymarket-{name}-openapi.yaml") for name in ("gamma", "clob", "data")}
     found: list[str] = []
 
     def check(name: str, call: Any) -> None:
@@ -65,6 +82,8 @@ def test_every_request_of_the_polymarket_reads_is_described(venue_documents: Pat
     check("gamma", lambda: reads.fetch_events(["9001"]))
     check("gamma", lambda: reads.fetch_market("700001"))
     check("clob", lambda: reads.fetch_books([MARKET]))
+    check("clob", lambda: list(reads.history.fetch([want(now, None)], step=DAY)))
+    check("data", lambda: reads.history.fetch_trades(want(now, None), step=DAY))
     assert found == []
 
 

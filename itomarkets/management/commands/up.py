@@ -168,7 +168,7 @@ def _manage(*arguments: str) -> list[str]:
 
 
 def programs_of(port: int, *, windows: bool) -> list[Program]:
-    """List the programs that run beside the stand-in: workers, their beat, the stream of quotes, and the pages."""
+    """List the programs that run beside the stand-in: workers, their beat, and the pages."""
     celery = [sys.executable, "-m", "celery", "-A", "itomarkets"]
     pages = [sys.executable, "-m"]
     if windows:
@@ -184,7 +184,6 @@ def programs_of(port: int, *, windows: bool) -> list[Program]:
     programs = [
         Program("worker", default if windows else [*default, "-B", *schedule]),
         Program("trading", [*worker, "-c", "1", "-Q", "trading", "-n", "trading@%h"]),
-        Program("stream", _manage("stream_quotes")),
         Program("web", pages),
     ]
     if windows:

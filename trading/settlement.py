@@ -16,7 +16,7 @@ from markets.quotes import demand_quotes
 from trading.ledger import MarketLedger, ledger_cash
 from trading.models import CashEntry, LedgerLine, Order, Position, VenueAccount
 from trading.positions import write_positions
-from trading.states import LIVE
+from trading.states import AT_VENUE
 
 DEMAND_SOURCE = "trading:positions"
 # Each pass asks for the quotes of what is held until well after the next one.
@@ -26,7 +26,7 @@ DECIDED = (Market.Status.RESOLVED, Market.Status.VOID)
 
 @dataclass(frozen=True, slots=True)
 class SettleReport:
-    """What one pass paid. `waiting` positions are resolved but have an order that has not ended."""
+    """What one pass paid. `waiting` positions are resolved but have an order that may still fill."""
 
     settled: int
     paid: Decimal
@@ -68,7 +68,7 @@ def settle_positions(*, now: datetime) -> SettleReport:
 
 
 def settle(*, account_id: int, market_id: int, now: datetime) -> Settled | None:
-    """Pay out what an account holds of one market; returns None while an order on it has not ended.
+    """Pay out what an account holds of one market; returns None while an order on it may still fill.
 
     A result that was paid already and reads otherwise now is booked as a correction: the difference.
     """
@@ -77,7 +77,8 @@ def settle(*, account_id: int, market_id: int, now: datetime) -> Settled | None:
         market = Market.objects.get(pk=market_id)
         if market.payout is None or market.status not in DECIDED:
             return Settled(0, ZERO)
-        if Order.objects.filter(account=account, market=market, status__in=LIVE).exists():
+        # One that was never sent cannot fill any more: its claim locks this account and asks for an open market.
+        if Order.objects.filter(account=account, market=market, status__in=AT_VENUE).exists():
             return None
         ledger = MarketLedger(account, market)
         before = ledger.payout

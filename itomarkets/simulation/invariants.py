@@ -145,8 +145,13 @@ def equal_at_rest(books: Books) -> None:
     for held in world.positions(holder, account.kind):
         if held.market_key not in elsewhere:
             theirs[held.market_key] += held.quantity if held.token in (NET, YES) else -held.quantity
-    ours = {keys[p.market_id]: net_count(positions, p.market_id) for p in positions}
-    assert {key: count for key, count in ours.items() if count} == {k: c for k, c in theirs.items() if c}
+    nets = {keys[p.market_id]: net_count(positions, p.market_id) for p in positions}
+    ours = {key: count for key, count in nets.items() if count}
+    there = {key: count for key, count in theirs.items() if count}
+    apart = sorted(key for key in ours.keys() | there.keys() if ours.get(key) != there.get(key))
+    assert not apart, "; ".join(
+        f"{account}: {key} is {there.get(key, ZERO)} there, {ours.get(key, ZERO)} here" for key in apart
+    )
     cash = sum(world.ledger.shards(holder, account.kind).values(), ZERO) - _cash_of(told, set(theirs_only))
     here = books.facts.cash
     assert here == cash, f"{account}: cash is {cash} there, {here} here"

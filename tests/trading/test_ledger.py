@@ -55,6 +55,22 @@ def polymarket(user: User, now: datetime) -> VenueAccount:
     return account_at(user, "polymarket", now)
 
 
+@pytest.mark.parametrize(("status", "waits"), [("planned", 0), ("submitting", 1), ("unknown", 1), ("open", 1)])
+def test_a_result_waits_for_orders_that_may_still_fill_and_for_none_that_was_never_sent(
+    kalshi: VenueAccount, now: datetime, status: str, waits: int
+) -> None:
+    market = make_market()
+    basket = basket_of(market)
+    bought(kalshi, basket, market, now, "10", "0.40")
+    make_order(kalshi, basket, market, now, count="5", status=status)
+    resolve(market, "1")
+    for settled in (1 - waits, 0):
+        report = settle_positions(now=now)
+        assert (report.settled, report.waiting) == (settled, waits)
+    kalshi.refresh_from_db()
+    assert kalshi.cash == (D(996) if waits else D(1006))
+
+
 def test_every_event_is_zero_and_names_where_the_money_is(kalshi: VenueAccount, now: datetime) -> None:
     market = make_market()
     basket = basket_of(market)

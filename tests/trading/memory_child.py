@@ -19,11 +19,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
 from celery import current_app  # noqa: E402
+from coincurve import PrivateKey  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: E402
 from django.conf import settings  # noqa: E402
-from eth_account.signers.local import LocalAccount  # noqa: E402
-from eth_keys.datatypes import PrivateKey  # noqa: E402
 from polymarket.models import ApiKeyCreds  # noqa: E402
 
 from itomarkets.lib import clock  # noqa: E402
@@ -42,11 +41,12 @@ from trading.placing import confirm_trade  # noqa: E402
 from trading.quoting import quote_basket  # noqa: E402
 from trading.reconciliation import reconcile  # noqa: E402
 from trading.venues.kept import kept_lines  # noqa: E402
+from trading.venues.polymarket_signing import Signer  # noqa: E402
 
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
 # A private key's bytes: nothing that is looked for is shorter.
 SHORTEST = 32
-OPENED = (RSAPrivateKey, Ed25519PrivateKey, LocalAccount, PrivateKey, ApiKeyCreds)
+OPENED = (RSAPrivateKey, Ed25519PrivateKey, Signer, PrivateKey, ApiKeyCreds)
 
 
 def held() -> Iterator[Any]:

@@ -44,7 +44,7 @@ def test_after_a_run_no_object_in_the_worker_holds_a_secret_or_an_opened_key(hou
     assert told["trade"] == "complete"
     # What looks for keys finds them while they are open; of Kalshi's, the text was dropped for the key read from it.
     assert told["during"]["secrets"] == [1, 2, 3]
-    assert set(told["during"]["opened"]) == {"RSAPrivateKey", "LocalAccount", "PrivateKey", "ApiKeyCreds"}
+    assert set(told["during"]["opened"]) == {"RSAPrivateKey", "Signer", "PrivateKey", "ApiKeyCreds"}
     assert told["lines"] == 2
     assert told["after"] == {"secrets": [], "opened": []}
 

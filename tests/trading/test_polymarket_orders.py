@@ -182,6 +182,14 @@ def test_each_side_trades_its_own_token() -> None:
     assert token_of(Order(market=market, side="no")) == "222"
 
 
+def test_tokens_of_a_newer_exchange_contract_are_refused_before_anything_is_signed() -> None:
+    """Their order has another domain: our hash would not be the id by which an order of unknown fate is found."""
+    client = PolymarketOrders.__new__(PolymarketOrders)
+    newer = 1 << 248
+    with pytest.raises(VenueRejected, match="nothing was sent"):
+        client.sign(Order(market=Market(yes_token=str(newer), no_token="222"), side="yes", action="buy"))
+
+
 def test_a_client_prints_no_secret() -> None:
     client = PolymarketOrders.__new__(PolymarketOrders)
     assert repr(client) == "<PolymarketOrders>"

@@ -7,7 +7,7 @@ development key. The derivation here shares no code with the client, the SDK or 
 import json
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -25,6 +25,7 @@ from tests.trading.sandbox_world import Exchange
 from tests.trading.test_polymarket_orders import KNOWN, NEG_RISK, STANDARD, WALLET
 from trading.models import Order, VenueAccount
 from trading.venues.polymarket import Hosts, PolymarketLine, PolymarketOrders, order_hash
+from trading.venues.polymarket_signing import Signer
 
 D = Decimal
 # The public development key of venue clients' own test suites.
@@ -117,7 +118,7 @@ def test_an_order_has_its_known_hash_and_signature(exchange: str, signature: str
 
 
 def test_asking_for_a_key_has_a_known_signature() -> None:
-    signed = sign_api_key_auth(Account.from_key(DEVELOPMENT_KEY), chain_id=80002, timestamp=10_000_000, nonce=23)
+    signed = sign_api_key_auth(cast(Any, Signer(DEVELOPMENT_KEY)), chain_id=80002, timestamp=10_000_000, nonce=23)
     assert signed.address == WALLET
     assert signed.signature == (
         "0xf62319a987514da40e57e2f4d7529f7bac38f0355bd88bb5adbb3768d80de6c1"

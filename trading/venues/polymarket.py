@@ -19,11 +19,8 @@ from typing import Any, TypeVar, cast
 
 import httpx
 from django.conf import settings
-from eth_account import Account
-from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 from polymarket import environments
 from polymarket._internal.actions.auth import create_or_derive_api_key_sync, fetch_api_keys_sync
 from polymarket._internal.actions.orders import orders as sdk_orders
@@ -33,6 +30,7 @@ from polymarket._internal.environment import WalletDerivationConfig
 from polymarket._internal.eoa.rpc import SyncJsonRpcClient
 from polymarket._internal.hmac import build_hmac_signature
 from polymarket._internal.l1_auth import sign_api_key_auth
+from polymarket._internal.protocol import is_v2_position_id
 from polymarket._internal.wallet import WalletType, signature_type_for, try_classify_wallet_type
 from polymarket.clients import secure as sdk_secure
 from polymarket.clients._transport import SyncHeaderResolver, SyncTransport, TransportOptions
@@ -81,6 +79,7 @@ from trading.venues.base import (
     VenueFill,
     VenueOrder,
 )
+from trading.venues.polymarket_signing import CHAIN_ID, Signer, domain_of, order_digest
 from trading.venues.venue_time import VenueTime, time_of
 
 logger = logging.getLogger(__name__)
@@ -88,7 +87,6 @@ logger = logging.getLogger(__name__)
 # So long the order book's time, once told, goes on by the stopwatch before it is asked again.
 TIME_LASTS_SECONDS = 600.0
 T = TypeVar("T")
-CHAIN_ID = 137
 MOST_IN_BATCH = 15
 MILLIONTHS = 6
 LISTING_MARGIN = timedelta(minutes=2)
@@ -121,22 +119,6 @@ ENDED_STATUSES = {
     "INVALID": "canceled",
 }
 OPEN_STATUSES = ("LIVE", "DELAYED")
-ORDER_TYPE = [
-    {"name": name, "type": kind}
-    for name, kind in (
-        ("salt", "uint256"),
-        ("maker", "address"),
-        ("signer", "address"),
-        ("tokenId", "uint256"),
-        ("makerAmount", "uint256"),
-        ("takerAmount", "uint256"),
-        ("side", "uint8"),
-        ("signatureType", "uint8"),
-        ("timestamp", "uint256"),
-        ("metadata", "bytes32"),
-        ("builder", "bytes32"),
-    )
-]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,29 +132,20 @@ class Hosts:
 
 def order_hash(order: SdkOrder, *, exchange: str) -> str:
     """Compute the EIP-712 hash of an order: the venue's own id for it."""
-    message = encode_typed_data(
-        domain_data={
-            "name": "Polymarket CTF Exchange",
-            "version": "2",
-            "chainId": CHAIN_ID,
-            "verifyingContract": exchange,
-        },
-        message_types={"Order": ORDER_TYPE},
-        message_data={
-            "salt": order.salt,
-            "maker": order.maker,
-            "signer": order.signer,
-            "tokenId": int(order.token_id),
-            "makerAmount": order.maker_amount,
-            "takerAmount": order.taker_amount,
-            "side": 0 if order.side == "BUY" else 1,
-            "signatureType": order.signature_type,
-            "timestamp": order.timestamp,
-            "metadata": order.metadata,
-            "builder": order.builder,
-        },
-    )
-    return "0x" + keccak(b"\x19\x01" + message.header + message.body).hex()
+    message = {
+        "salt": order.salt,
+        "maker": order.maker,
+        "signer": order.signer,
+        "tokenId": int(order.token_id),
+        "makerAmount": order.maker_amount,
+        "takerAmount": order.taker_amount,
+        "side": 0 if order.side == "BUY" else 1,
+        "signatureType": order.signature_type,
+        "timestamp": order.timestamp,
+        "metadata": order.metadata,
+        "builder": order.builder,
+    }
+    return "0x" + order_digest(domain_of(exchange), message).hex()
 
 
 def mode_notice(error: RequestRejectedError) -> ModeNotice | None:
@@ -444,7 +417,8 @@ class PolymarketOrders:
         given = ApiKeyCreds(**{name: secrets[f"api_{name}"] for name in API_KEY_PARTS}) if _has_api(secrets) else None
         with _translated("connecting"):
             try:
-                signer = cast(LocalAccount, Account.from_key(secrets["private_key"]))
+                # All that the SDK asks of an account of eth_account, and quicker.
+                signer = cast(LocalAccount, Signer(secrets["private_key"]))
                 own = _wallet_type(signer.address, secrets["wallet"], self._config.wallet_derivation)
             except (UserInputError, ValueError, TypeError):
                 # Its text, and those it came from, repeat the key.
@@ -476,6 +450,13 @@ class PolymarketOrders:
 
     def sign(self, order: Order) -> SignedOrder:
         token = token_of(order)
+        if is_v2_position_id(token):
+            # The SDK signs for another contract, under another version, and our hash would not be the venue's id.
+            raise VenueRejected(
+                "polymarket: the market's tokens are of an exchange contract that is not traded here yet; "
+                "nothing was sent.",
+                venue=Venue.POLYMARKET,
+            )
         is_buy = order.action == TradeAction.BUY
         _signing.venue = self._time
         with _translated("signing"):

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -56,8 +57,13 @@ def _clock_is_put_back() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_count_is_carried_over() -> None:
-    """Begin with an empty cache: SQLite gives a person's id again, and limits of sign-ins count by it."""
-    if not settings.REDIS_URL:
+    """Begin with an empty cache: databases give a person's id again, and limits of sign-ins count by it.
+
+    Redis is shared by all that test at once, so there each test has names of its own, as have programs it starts.
+    """
+    if settings.REDIS_URL:
+        os.environ["ITO_TEST_CACHE"] = uuid4().hex
+    else:
         cache.clear()
 
 

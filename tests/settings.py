@@ -28,3 +28,11 @@ SEND_THREADS = 1
 ORDERS_SENT_SINGLY = 1000
 # A line of one test is no line of the next.
 LINE_KEPT_SECONDS = 0
+
+
+def cache_key(key: str, prefix: str, version: int) -> str:
+    """Name a cached value; conftest.py gives each test a name of its own."""
+    return f"{os.environ.get('ITO_TEST_CACHE', '')}:{prefix}:{version}:{key}"
+
+
+CACHES["default"]["KEY_FUNCTION"] = cache_key  # noqa: F405

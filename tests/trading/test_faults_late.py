@@ -1,6 +1,7 @@
 """F3, F8, F14 and F16 once more: replies, orders, fills and answers that come later than anybody waited for."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,7 @@ from trading.models import CashEntry, Fill, Order, Trade, VenueAccount
 from trading.reconciliation import reconcile
 from trading.venues.base import Sighting, SignedOrder, SubmitResult, VenueOrder
 from trading.venues.clients import order_client
+from trading.venues.polymarket import STATED_LIFE_SECONDS
 
 At = Callable[[datetime], datetime]
 
@@ -66,6 +68,27 @@ def test_f08_an_order_that_turns_up_late_and_rests_is_canceled_by_the_second_swe
     assert posts(exchange, "polymarket") == 1
     assert look(at(now + timedelta(seconds=130))).differences == []
     assert_invariants(exchange.world, f"user-{user.pk}")
+
+
+def test_a_purchase_that_nobody_lives_to_cancel_ends_by_itself(
+    exchange: Exchange, user: User, now: datetime, at: At
+) -> None:
+    """The worker dies after the post, for good: no sweep comes, and the rest must not wait on the book for ever."""
+    order = leg(buy(user, held_basket(), now), "polymarket")
+    exchange.feed.books = {"11": THIN["11"]}
+    with closing(order_client(order.account, now=lambda: now)) as client:
+        order.order_hash = (signed := client.sign(order)).order_hash
+        assert client.submit(order, signed).venue_order_id == order.order_hash
+        (there,) = [each for each in exchange.orders_of(f"user-{user.pk}") if each.id == order.order_hash]
+        assert (there.filled, there.status) == (Decimal(7), "resting")
+        at(now + timedelta(seconds=STATED_LIFE_SECONDS))
+        exchange.world.advance()
+        found = client.look_up(order).order
+    assert found is not None
+    # The exchange lists what has expired among its canceled ones.
+    assert (found.filled, found.ended) == (Decimal(7), "canceled")
+    (there,) = [each for each in exchange.orders_of(f"user-{user.pk}") if each.id == order.order_hash]
+    assert there.status == "expired"
 
 
 def test_f14_the_database_itself_refuses_the_same_fill_twice(user: User, books: Books, now: datetime) -> None:

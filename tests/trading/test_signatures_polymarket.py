@@ -155,6 +155,7 @@ def test_what_is_signed_is_the_order_and_its_cap(exchange: Exchange, now: dateti
                 wire = json.loads(signed.payload)
                 assert wire["signature_type"] == signature_type
                 assert wire["maker"] == wallet
+                assert wire["order_type"] == ("GTD" if action == "buy" else "FAK")
                 assert wire["signer"] == (wallet if signature_type == 3 else owner)
                 assert wire["token_id"] == (market.yes_token if side == "yes" else market.no_token)
                 money, shares = int(D(price) * 12 * 10**6), 12 * 10**6

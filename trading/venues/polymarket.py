@@ -1,7 +1,8 @@
 """Polymarket's order side: the one file that imports its SDK (polymarket-client, pinned exactly).
 
 A buy is a limit order of an exact number of shares whose rest is canceled at once: an immediate buy
-(FAK, FOK) would spend its dollars whole and bring more shares than were asked for. A sale is FAK.
+(FAK, FOK) would spend its dollars whole and bring more shares than were asked for. It expires by itself (GTD),
+should nobody live to cancel it. A sale is FAK.
 The order's EIP-712 hash is the venue's order id, so it is known, and stored, before anything is sent.
 Never the SDK's place_*: those may send approvals on chain.
 """
@@ -89,6 +90,9 @@ TIME_LASTS_SECONDS = 600.0
 T = TypeVar("T")
 MOST_IN_BATCH = 15
 MILLIONTHS = 6
+# The exchange takes three minutes at least (docs.polymarket.com, orders); the rest is for a clock that is off by some
+# minutes while the venue's is not known.
+STATED_LIFE_SECONDS = 600
 LISTING_MARGIN = timedelta(minutes=2)
 LONGEST_LISTING = 10_000
 # What a re-sent order is told: it exists, so its fate must be read.
@@ -464,9 +468,10 @@ class PolymarketOrders:
                 asset_id=token, price=order.limit_price, size=order.count, side="BUY" if is_buy else "SELL"
             )
             signed_for = self._client._ctx.order_metadata.resolve_market(self._client._ctx, token_id=signed.token_id)
-        if not is_buy:
-            # The order type travels beside what is signed; the hash stays.
-            signed = dataclasses.replace(signed, order_type="FAK")
+        # Type and end travel beside what is signed; the hash stays.
+        ends = int(self._time.now(clock.machine_now()).timestamp()) + STATED_LIFE_SECONDS
+        changes: dict[str, Any] = {"order_type": "GTD", "expiration": ends} if is_buy else {"order_type": "FAK"}
+        signed = dataclasses.replace(signed, **changes)
         shares = signed.taker_amount if is_buy else signed.maker_amount
         if _dollars(shares) != order.count:
             raise VenueProtocolError(

@@ -88,7 +88,7 @@ def test_a_purchase_that_nobody_lives_to_cancel_ends_by_itself(
     # The exchange lists what has expired among its canceled ones.
     assert (found.filled, found.ended) == (Decimal(7), "canceled")
     (there,) = [each for each in exchange.orders_of(f"user-{user.pk}") if each.id == order.order_hash]
-    assert there.status == "expired"
+    assert there.reason == "expired"
 
 
 def test_f14_the_database_itself_refuses_the_same_fill_twice(user: User, books: Books, now: datetime) -> None:

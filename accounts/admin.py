@@ -69,6 +69,8 @@ class ApiKeyAdmin(admin.ModelAdmin):
         "environment",
         "scopes",
         "rate_limit_per_hour",
+        "allowed_networks",
+        "replaces",
         "state",
         "revoked",
         "expiry_date",

@@ -2,20 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Case, DateTimeField, F, Q, Value, When
 
+from accounts.counting import forget_after_commit
 from accounts.keys import KeyGenerator, hash_key, prefix_of
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, ApiKeyUsage, User
 from itomarkets.lib.scopes import Scope
 from itomarkets.records import audit
 
 KEYS_PER_USER = 20
 NAME_LENGTH = 50
+MOST_NETWORKS = 20
+DAYS_SHOWN = 90
+HOUR = timedelta(hours=1)
+# How long a rotated key goes on, where nobody says for how long, and at most.
+OVERLAP, LONGEST_OVERLAP = timedelta(hours=24), timedelta(days=30)
 # `last_used_at` is for people: it is written at most once in this time.
 USE_RESOLUTION = timedelta(seconds=60)
 _generator = KeyGenerator()
@@ -43,12 +50,14 @@ def create_key(
     environment: str,
     now: datetime,
     expires_at: datetime | None = None,
+    rate_limit_per_hour: int | None = None,
+    allowed_networks: Sequence[str] = (),
     request_id: str = "",
 ) -> CreatedKey:
     """Mint a key for a person; the secret is returned once and not kept.
 
-    Raises KeyRefused for a missing name, an unknown or empty scope list, an unknown environment, an
-    end in the past, or too many active keys.
+    Raises KeyRefused for a missing name, an unknown or empty scope list, an unknown environment, an end in the past, a
+    limit above what everybody gets, a network that is none, or too many active keys.
     """
     name = " ".join(name.split())
     if not name or len(name) > NAME_LENGTH:
@@ -62,35 +71,106 @@ def create_key(
         raise KeyRefused(f"Expected the environment test or live, found {environment!r}.")
     if expires_at is not None and expires_at <= now:
         raise KeyRefused("The key would have ended before it began; choose an end in the future.")
+    most = settings.API_KEY_RATE_PER_HOUR
+    limit = most if rate_limit_per_hour is None else rate_limit_per_hour
+    if not 1 <= limit <= most:
+        raise KeyRefused(f"Expected a limit of 1 to {most:,} requests an hour, found {limit}; ask us for more.")
     with transaction.atomic():
         # The row of the person is the lock: two requests at once cannot both take the last place.
         User.objects.select_for_update().get(pk=user.pk)
-        active = ApiKey.objects.filter(user=user, revoked=False).filter(
+        active = ApiKey.objects.filter(user=user, revoked=False, replaced_by=None).filter(
             Q(expiry_date__isnull=True) | Q(expiry_date__gt=now)
         )
         if active.count() >= KEYS_PER_USER:
             raise KeyRefused(f"You have {KEYS_PER_USER} active keys, the most there may be; revoke one first.")
-        secret, prefix, hashed = _generator.generate(environment)
-        row = ApiKey.objects.create(
-            id=f"{prefix}.{hashed}",
-            prefix=prefix,
-            hashed_key=hashed,
-            name=name,
+        created = _mint(
             user=user,
+            name=name,
             environment=environment,
             scopes=[scope for scope in Scope.values if scope in scopes],
-            rate_limit_per_hour=settings.API_KEY_RATE_PER_HOUR,
+            rate_limit_per_hour=limit,
+            allowed_networks=read_networks(allowed_networks),
             expiry_date=expires_at,
         )
         audit.record(
             action="api_key.created",
-            subject=f"api_key:{prefix}",
+            subject=f"api_key:{created.row.prefix}",
             actor=user,
-            after={"name": name, "environment": environment, "scopes": row.scopes},
+            after={
+                "name": name,
+                "environment": environment,
+                "scopes": created.row.scopes,
+                "allowed_networks": created.row.allowed_networks,
+            },
             request_id=request_id,
             at=now,
         )
+    return created
+
+
+def rotate_key(
+    *, user: User, prefix: str, now: datetime, overlap: timedelta = OVERLAP, request_id: str = ""
+) -> CreatedKey:
+    """Make a key that may what this one may; the old one goes on for the overlap, so that programs can change over.
+
+    The new one lives as long as the old one was meant to. Raises ApiKey.DoesNotExist when the person has no such key,
+    and KeyRefused for one that works no more, that was rotated before, or for a longer overlap than there may be.
+    """
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        raise KeyRefused(f"Expected an overlap of 0 to {LONGEST_OVERLAP // HOUR} hours, found {overlap // HOUR}.")
+    with transaction.atomic():
+        old = ApiKey.objects.select_for_update().get(user=user, prefix=prefix)
+        if old.revoked or (old.expiry_date is not None and old.expiry_date <= now):
+            raise KeyRefused("This key is revoked or expired; make a new one.")
+        if ApiKey.objects.filter(replaces=old).exists():
+            raise KeyRefused("This key was rotated before; rotate the one that follows it.")
+        life = None if old.expiry_date is None else old.expiry_date - old.created
+        created = _mint(
+            user=user,
+            name=old.name,
+            environment=old.environment,
+            scopes=old.scopes,
+            rate_limit_per_hour=old.rate_limit_per_hour,
+            allowed_networks=old.allowed_networks,
+            expiry_date=None if life is None else now + life,
+            replaces=old,
+        )
+        ends = now + overlap
+        old.expiry_date = ends if old.expiry_date is None else min(old.expiry_date, ends)
+        old.save(update_fields=["expiry_date"])
+        forget_after_commit(old.prefix)
+        audit.record(
+            action="api_key.rotated",
+            subject=f"api_key:{prefix}",
+            actor=user,
+            after={"followed_by": created.row.prefix, "ends": old.expiry_date.isoformat()},
+            request_id=request_id,
+            at=now,
+        )
+    return created
+
+
+def _mint(*, environment: str, **values: Any) -> CreatedKey:
+    secret, prefix, hashed = _generator.generate(environment)
+    row = ApiKey.objects.create(
+        id=f"{prefix}.{hashed}", prefix=prefix, hashed_key=hashed, environment=environment, **values
+    )
     return CreatedKey(row=row, secret=secret)
+
+
+def read_networks(texts: Sequence[str]) -> list[str]:
+    """Return networks as they are kept: each once, a single address as a network of one. Raises KeyRefused."""
+    if len(texts) > MOST_NETWORKS:
+        raise KeyRefused(f"Expected at most {MOST_NETWORKS} networks, found {len(texts)}.")
+    kept: dict[str, None] = {}
+    for text in texts:
+        try:
+            kept[str(ip_network(text.strip()))] = None
+        except ValueError as error:
+            raise KeyRefused(
+                f"Expected an address or a network such as 203.0.113.7 or 203.0.113.0/24, found {text[:60]!r}."
+            ) from error
+    return list(kept)
 
 
 def revoke_key(*, user: User, prefix: str, now: datetime, request_id: str = "") -> ApiKey:
@@ -103,6 +183,7 @@ def revoke_key(*, user: User, prefix: str, now: datetime, request_id: str = "") 
         if not row.revoked:
             row.revoked = True
             row.save(update_fields=["revoked"])
+            forget_after_commit(row.prefix)
             audit.record(
                 action="api_key.revoked",
                 subject=f"api_key:{prefix}",
@@ -125,6 +206,7 @@ def change_key(
         after = {"revoked": row.revoked, "rate_limit_per_hour": row.rate_limit_per_hour}
         if after != before:
             row.save(update_fields=["revoked", "rate_limit_per_hour"])
+            forget_after_commit(row.prefix)
             audit.record(
                 action="api_key.changed",
                 subject=f"api_key:{row.prefix}",
@@ -149,9 +231,23 @@ def find_key(text: str, *, now: datetime) -> ApiKey | None:
     return row
 
 
-def note_use(row: ApiKey, *, now: datetime) -> None:
-    """Count one use; the time of it is kept to the minute."""
-    changes: dict[str, Any] = {"use_count": F("use_count") + 1}
-    if row.last_used_at is None or now - row.last_used_at >= USE_RESOLUTION:
-        changes["last_used_at"] = now
-    ApiKey.objects.filter(pk=row.pk).update(**changes)
+def note_uses(prefix: str, *, day: date, count: int, now: datetime) -> None:
+    """Add uses to a key's total and to those of a day; the time of the last one is kept to the minute."""
+    changes: dict[str, Any] = {
+        "use_count": F("use_count") + count,
+        "last_used_at": Case(
+            When(last_used_at__gt=now - USE_RESOLUTION, then=F("last_used_at")), default=Value(now, DateTimeField())
+        ),
+    }
+    with transaction.atomic():
+        if not ApiKey.objects.filter(prefix=prefix).update(**changes):
+            return
+        of_day = ApiKeyUsage.objects.filter(key__prefix=prefix, day=day)
+        if not of_day.update(count=F("count") + count):
+            ApiKeyUsage.objects.get_or_create(key=ApiKey.objects.get(prefix=prefix), day=day)
+            of_day.update(count=F("count") + count)
+
+
+def usage_of(row: ApiKey) -> list[tuple[date, int]]:
+    """Return the newest days on which a key was used, and how often."""
+    return list(row.usage.order_by("-day").values_list("day", "count")[:DAYS_SHOWN])

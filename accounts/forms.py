@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from accounts.api_keys import KeyRefused, read_networks
 from accounts.models import ApiKey
 from itomarkets.lib import clock
 from itomarkets.lib.scopes import Scope
@@ -25,6 +26,22 @@ class ApiKeyForm(forms.Form):
         error_messages={"required": "A key without a scope can do nothing; choose at least one."},
     )
     life_days = forms.ChoiceField(choices=LIVES, required=False, initial="90", label="Ends after")
+
+    rate_limit_per_hour = forms.IntegerField(
+        min_value=1, required=False, label="Requests an hour", help_text="Empty: as many as there may be."
+    )
+    allowed_networks = forms.CharField(
+        max_length=1_000,
+        required=False,
+        label="Only from",
+        help_text="Addresses or networks, by commas: 203.0.113.7, 198.51.100.0/24. Empty: from anywhere.",
+    )
+
+    def clean_allowed_networks(self) -> list[str]:
+        try:
+            return read_networks([text for text in self.cleaned_data["allowed_networks"].split(",") if text.strip()])
+        except KeyRefused as error:
+            raise forms.ValidationError(str(error)) from error
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}

@@ -1,5 +1,7 @@
 """People, their API keys, and what they are told."""
 
+from ipaddress import ip_address, ip_network
+
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -39,6 +41,12 @@ class ApiKey(AbstractAPIKey):
     environment = models.CharField(max_length=4, choices=Environment, default=Environment.TEST)
     scopes = models.JSONField(default=list)
     rate_limit_per_hour = models.PositiveIntegerField(default=1000)
+    # Networks that the key works from, such as 203.0.113.0/24; none named: from anywhere.
+    allowed_networks = models.JSONField(default=list, blank=True)
+    # The key that this one was made to follow; both work until the older one ends.
+    replaces = models.OneToOneField(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="replaced_by"
+    )
     last_used_at = models.DateTimeField(null=True, blank=True)
     use_count = models.BigIntegerField(default=0)
 
@@ -59,10 +67,31 @@ class ApiKey(AbstractAPIKey):
             return "revoked"
         return "expired" if self.is_expired else "active"
 
+    def works_from(self, address: str) -> bool:
+        """Tell whether the key may be used from this address; an address that is none fits no list."""
+        if not self.allowed_networks:
+            return True
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        return any(found in ip_network(network) for network in self.allowed_networks)
+
     @property
     def shown_prefix(self) -> str:
         """What a list may show of a key."""
         return f"bkt_{self.environment}_{self.prefix}…"
+
+
+class ApiKeyUsage(models.Model):
+    """How many requests a key was let in with on one UTC day."""
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="usage")
+    day = models.DateField()
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key", "day"], name="api_key_usage_day")]
 
 
 class Notification(models.Model):

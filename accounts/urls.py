@@ -32,5 +32,6 @@ urlpatterns = [
     path("notices/read", views.notices_read, name="notices-read"),
     path("notices/<int:pk>/open", views.notice_open, name="notice-open"),
     path("developer", views.developer, name="developer"),
+    path("developer/keys/<str:prefix>/rotate", views.developer_rotate, name="developer-rotate"),
     path("developer/keys/<str:prefix>/revoke", views.developer_revoke, name="developer-revoke"),
 ]

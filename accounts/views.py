@@ -5,11 +5,11 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.api_keys import KeyRefused, create_key, revoke_key
+from accounts.api_keys import KeyRefused, create_key, revoke_key, rotate_key
 from accounts.forms import ApiKeyForm
 from accounts.models import ApiKey, Notification
 from accounts.notices import read_all, read_one
@@ -39,6 +39,8 @@ def developer(request: HttpRequest) -> HttpResponse:
                     scopes=values["scopes"],
                     environment=values["environment"],
                     expires_at=values["expires_at"],
+                    rate_limit_per_hour=values["rate_limit_per_hour"],
+                    allowed_networks=values["allowed_networks"],
                     now=clock.now(),
                     request_id=getattr(request, "request_id", ""),
                 )
@@ -48,7 +50,11 @@ def developer(request: HttpRequest) -> HttpResponse:
                 form, secret, status = ApiKeyForm(), created.secret, 201
         if not secret:
             status = 422
-    keys = list(ApiKey.objects.filter(user=person_of(request)))
+    return _developer_page(request, form=form, secret=secret, status=status)
+
+
+def _developer_page(request: HttpRequest, *, form: ApiKeyForm, secret: str, status: int) -> HttpResponse:
+    keys = list(ApiKey.objects.filter(user=person_of(request)).select_related("replaced_by"))
     context = {
         "form": form,
         "secret": secret,
@@ -56,6 +62,24 @@ def developer(request: HttpRequest) -> HttpResponse:
         "base_url": request.build_absolute_uri("/").rstrip("/"),
     }
     return render(request, "accounts/developer.html", context, status=status)
+
+
+@login_required
+@never_cache
+@require_POST
+def developer_rotate(request: HttpRequest, prefix: str) -> HttpResponse:
+    """Make the key that follows one; the answer is the only page that shows its secret."""
+    row = get_object_or_404(ApiKey, user=person_of(request), prefix=prefix)
+    if needs_step_up(request, scopes=row.scopes):
+        raise ReauthenticationRequired()
+    try:
+        created = rotate_key(
+            user=person_of(request), prefix=prefix, now=clock.now(), request_id=getattr(request, "request_id", "")
+        )
+    except KeyRefused as error:
+        messages.error(request, str(error))
+        return redirect("developer")
+    return _developer_page(request, form=ApiKeyForm(), secret=created.secret, status=201)
 
 
 @login_required

@@ -188,6 +188,8 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=not INSECURE_HTTP)
+PROXIES = ALLAUTH_TRUSTED_PROXY_COUNT = env.count("PROXIES", default=1) if BEHIND_PROXY else 0
 if not INSECURE_HTTP:
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
@@ -197,7 +199,7 @@ if not INSECURE_HTTP:
     SECURE_HSTS_SECONDS = env.count("SECURE_HSTS_SECONDS", default=31_536_000, least=0)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=True)
-    if env.bool("BEHIND_PROXY", default=True):
+    if BEHIND_PROXY:
         # Only behind a proxy that strips this header from what it is sent.
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
@@ -236,14 +238,19 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "itomarkets.lib.api_renderers.PagesForPeople",
     "DEFAULT_PARSER_CLASSES": ["itomarkets.lib.api_parsers.JsonParser"],
-    "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.KeyRateThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.BucketThrottle"],
     "EXCEPTION_HANDLER": "itomarkets.lib.api_handler.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,
     # A format is chosen by nobody: there is one.
     "URL_FORMAT_OVERRIDE": None,
+    # How many proxies of ours stand before us: a caller's address is what the outermost one of them saw.
+    "NUM_PROXIES": PROXIES,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
+# Requests an hour: of one key unless staff gave it more, of all that one person does, of an address without a key.
 API_KEY_RATE_PER_HOUR = env.count("API_KEY_RATE_PER_HOUR", default=1_000)
+API_USER_RATE_PER_HOUR = env.count("API_USER_RATE_PER_HOUR", default=5_000, least=API_KEY_RATE_PER_HOUR)
+API_ADDRESS_RATE_PER_HOUR = env.count("API_ADDRESS_RATE_PER_HOUR", default=600)
 CRON_SECRET = env.str("CRON_SECRET", default="")
 if CRON_SECRET and len(CRON_SECRET) < 20:
     raise ImproperlyConfigured(
@@ -298,6 +305,7 @@ CELERY_BEAT_SCHEDULE = {
     "note-audit-head": {"task": "itomarkets.note_audit_head", "schedule": crontab(hour="4", minute="10")},
     "replay-sample": {"task": "baskets.replay_sample", "schedule": crontab(hour="3", minute="20")},
     "prune-history": {"task": "itomarkets.prune_history", "schedule": crontab(hour="4", minute="10")},
+    "store-key-uses": {"task": "accounts.store_key_uses", "schedule": crontab(minute="*")},
     "reconcile-orders": {"task": "trading.reconcile", "schedule": timedelta(seconds=15)},
     "settle-positions": {"task": "trading.settle", "schedule": crontab(minute="*/5")},
 }

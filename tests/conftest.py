@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.core.cache import cache
 
+from accounts.counting import local_buckets
 from itomarkets.lib import clock
 from tests import loopback
 
@@ -61,6 +62,7 @@ def _no_count_is_carried_over() -> None:
 
     Redis is shared by all that test at once, so there each test has names of its own, as have programs it starts.
     """
+    local_buckets.clear()
     if settings.REDIS_URL:
         os.environ["ITO_TEST_CACHE"] = uuid4().hex
     else:

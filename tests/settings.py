@@ -2,6 +2,7 @@
 
 import base64
 import os
+import secrets
 import tempfile
 
 os.environ.setdefault("DEBUG", "0")
@@ -22,6 +23,9 @@ CELERY_BROKER_URL = "memory://"
 CELERY_TASK_ALWAYS_EAGER = True
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CRON_SECRET = "cron-secret-for-tests"
+# All tests ask from one address, and some ask the same Redis at once.
+API_ADDRESS_RATE_PER_HOUR = 1_000_000
+CACHES["default"]["KEY_PREFIX"] = f"{secrets.token_hex(4)}:"  # noqa: F405
 # Calls in line: a thread of its own would not see what a test has not committed. The races turn it on.
 SEND_THREADS = 1
 # And each order by itself: tests count and break requests. Those of batches turn it on.

@@ -35,6 +35,19 @@ class ApiView(APIView):
     # The methods that move money: closed while they cannot be counted.
     moves_money: ClassVar[tuple[str, ...]] = ()
 
+    def perform_authentication(self, request: Request) -> None:
+        """Find who asks and count the request, whatever comes of it: a guessed key costs as much as a good one."""
+        try:
+            super().perform_authentication(request)
+        finally:
+            self._count(request)
+
+    def _count(self, request: Request) -> None:
+        super().check_throttles(request)
+
+    def check_throttles(self, request: Request) -> None:
+        """Nothing is left to do: the request was counted when it was found out who asks."""
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.method in self.allowed_methods or request.method == "HEAD":
@@ -54,6 +67,9 @@ class ApiView(APIView):
             if "*" in asked or tag.removeprefix("W/") in {one.removeprefix("W/") for one in asked}:
                 response = Response(status=304)
         response = super().finalize_response(request, response, *args, **kwargs)
+        taken = getattr(request, "taken", None)
+        for name, value in (taken.headers if taken is not None else {}).items():
+            response[name] = value
         response["Cache-Control"] = "private, no-cache" if tag else "no-store"
         if tag:
             response["ETag"] = tag

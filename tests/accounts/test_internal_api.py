@@ -6,6 +6,8 @@ import pytest
 from django.test import Client
 
 from accounts.api import views
+from accounts.api_keys import note_uses
+from accounts.keys import prefix_of
 from accounts.models import ApiKey
 from tests.accounts.test_api_keys import make_key
 from tests.factories import make_user
@@ -71,3 +73,35 @@ def test_only_the_owner_revokes_and_twice_is_quiet(client: Client, now: datetime
     assert client.delete(f"{LIST}/{created.row.prefix}").status_code == 204
     assert client.delete(f"{LIST}/{created.row.prefix}").status_code == 204
     assert ApiKey.objects.get().revoked
+
+
+def test_a_key_is_rotated_by_its_owner_and_its_use_is_shown(client: Client, now: datetime) -> None:
+    owner = make_user()
+    old = make_key(owner, now, allowed_networks=["203.0.113.0/24"])
+    note_uses(old.row.prefix, day=now.date(), count=3, now=now)
+    client.force_login(make_user())
+    for end, method in (("rotate", client.post), ("usage", client.get)):
+        assert method(f"{LIST}/{old.row.prefix}/{end}").status_code == 404
+    client.force_login(owner)
+    answer = client.post(f"{LIST}/{old.row.prefix}/rotate", {"overlap_hours": 1}, content_type="application/json")
+    assert answer.status_code == 201
+    new = answer.json()
+    assert (new["replaces"], new["allowed_networks"]) == (old.row.prefix, ["203.0.113.0/24"])
+    assert prefix_of(new["key"]) == new["prefix"]
+    again = client.post(f"{LIST}/{old.row.prefix}/rotate", {}, content_type="application/json")
+    assert (again.status_code, again.json()["code"]) == (409, "key_refused")
+    assert client.get(f"{LIST}/{old.row.prefix}/usage").json() == {
+        "prefix": old.row.prefix,
+        "total": 3,
+        "last_used_at": "2026-08-01T12:00:00Z",
+        "days": [{"day": "2026-08-01", "count": 3}],
+    }
+
+
+def test_a_key_that_may_trade_is_rotated_after_a_fresh_confirmation_only(client: Client, now: datetime) -> None:
+    owner = make_user()
+    old = make_key(owner, now, scopes=["trades:write"], environment="live")
+    client.force_login(owner)
+    answer = client.post(f"{LIST}/{old.row.prefix}/rotate", {}, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "step_up_needed")
+    assert ApiKey.objects.count() == 1

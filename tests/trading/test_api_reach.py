@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
+from accounts.door import kept_keys
 from accounts.models import ApiKey, User
 from tests.trading.api_caller import ALL, Caller, buy, quote, trade
 from tests.trading.venue import Books, two_leg_basket
@@ -113,9 +114,7 @@ def test_a_session_needs_its_csrf_token(user: User, basket: Any, now: datetime) 
 def test_without_redis_money_stands_still_and_reads_go_on(caller: Caller, basket: Any, settings: Any) -> None:
     trade_id = buy(caller, basket).json()["id"]
     quote_id = quote(caller, basket).json()["id"]
-    settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
-    }
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
     for answer in (
         quote(caller, basket),
         trade(caller, basket, quote_id, "k-2"),
@@ -125,5 +124,6 @@ def test_without_redis_money_stands_still_and_reads_go_on(caller: Caller, basket
     assert caller.get(f"/trades/{trade_id}")["id"] == trade_id
     assert len(caller.get("/trades")["results"]) == 1
     ApiKey.objects.update(rate_limit_per_hour=1)
-    assert caller.ask("GET", "/trades").status_code == 429
+    kept_keys.clear()
+    assert [caller.ask("GET", "/trades").status_code for _ in range(2)] == [200, 429]
     assert Trade.objects.count() == 1

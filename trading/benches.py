@@ -28,6 +28,7 @@ from accounts.models import User
 from baskets.models import Basket, Composition, Constituent
 from itomarkets.lib import clock
 from itomarkets.lib.bench import Bench, Row, ratio
+from itomarkets.lib.memory import settle_memory
 from itomarkets.lib.rounding import quantize
 from itomarkets.lib.venues import Venue
 from markets.models import Market
@@ -208,6 +209,8 @@ def at_the_sandbox(bench: Bench) -> Iterator[Desk]:
             desk = Desk(user, url)
             for account in VenueAccount.objects.filter(user=user, mode=VenueAccount.Mode.SANDBOX):
                 desk.clients[account.kind] = kept_lines.connect(account, now=clock.now)
+            # As a worker does when it is up.
+            settle_memory()
             yield desk
             for client in desk.clients.values():
                 client.close()

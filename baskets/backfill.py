@@ -11,6 +11,7 @@ from baskets.bulk import insert_rows
 from baskets.legs import scaled
 from baskets.marks import DOLLAR, Reason, middle
 from baskets.method import TIGHT_SPREAD
+from baskets.minutes import Marked, marks_of
 from baskets.models import Basket, Composition, Constituent, PriceHistory
 from baskets.snapshots import HISTORY_COLUMNS
 from itomarkets.lib.venues import Side
@@ -178,22 +179,23 @@ def _live_days(basket: Basket, *, start: datetime, end: datetime) -> dict[dateti
     for pk, at in rows.values_list("pk", "at").iterator(chunk_size=5_000):
         last[datetime.combine(at.date(), time(), UTC)] = pk
     by_pk = {row.pk: row for row in PriceHistory.objects.filter(pk__in=list(last.values()))}
-    return {day: _day_of(by_pk[pk], day) for day, pk in last.items()}
+    marks = marks_of(by_pk.values())
+    return {day: _day_of(by_pk[pk], marks[pk], day) for day, pk in last.items()}
 
 
-def _day_of(row: PriceHistory, day: datetime) -> list[object]:
+def _day_of(row: PriceHistory, marks: Sequence[Marked], day: datetime) -> list[object]:
     values: dict[str, object] = {
         "basket": row.basket_id,
         "interval": PriceHistory.Interval.DAY.value,
         "at": day,
         "source": PriceHistory.Source.LIVE.value,
         "composition": row.composition_id,
+        "marks": [list(mark) for mark in marks],
     }
     for name in LIVE_COLUMNS:
         if name not in values:
             model_field: Any = PriceHistory._meta.get_field(name)
-            value = getattr(row, name)
-            values[name] = value if name == "marks" else model_field.get_prep_value(value)
+            values[name] = model_field.get_prep_value(getattr(row, name))
     return [values[name] for name in HISTORY_COLUMNS]
 
 

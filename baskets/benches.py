@@ -14,7 +14,7 @@ from accounts.models import User
 from baskets.bulk import insert_rows
 from baskets.fixing import Fixing, fix_baskets
 from baskets.legs import held_legs
-from baskets.models import Basket, Composition, Constituent, Mark, PriceHistory
+from baskets.models import Basket, Composition, Constituent, Mark, MinuteMark, PriceHistory
 from baskets.snapshots import record_prices
 from itomarkets.lib.bench import Bench, Row, ratio, slope
 from markets.models import Market, Quote
@@ -84,6 +84,11 @@ def fill(count: int) -> None:
             for leg in range(LEGS)
         ],
     )  # fmt: skip
+    insert_rows(
+        Mark,
+        ("market", "side", "price", "at"),
+        [[first + n, side, 500_000, NOW] for n in range(MARKETS) for side in ("yes", "no")],
+    )
     last = Basket.objects.order_by("pk").values_list("pk", flat=True)[count - 1]
     Basket.objects.update(is_active=Q(pk__lte=last))
 
@@ -164,7 +169,7 @@ def recording(bench: Bench) -> Iterable[Row]:
     points: list[tuple[float, float]] = []
     for count in sizes(bench):
         fill(count)
-        Mark.objects.all().delete()
+        MinuteMark.objects.all().delete()
         PriceHistory.objects.all().delete()
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM bare_history")
@@ -200,8 +205,8 @@ class Recorder:
         with CaptureQueriesContext(connection) as queries:
             report = record_prices(now=now)
         seconds = time.perf_counter() - started
-        if report.recorded != self.count:
-            raise AssertionError(f"expected {self.count} fixings, found {report.recorded}")
+        if report.fixings != self.count:
+            raise AssertionError(f"expected {self.count} fixings, found {report.fixings}")
         self.statements = max(self.statements, len(queries))
         return seconds
 

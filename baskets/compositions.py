@@ -13,11 +13,10 @@ from django.db import transaction
 from baskets.arithmetic import UNIT_PLACES, VALUE_PLACES, divisor_after, market_value, turnover, units_of
 from baskets.bulk import insert_rows
 from baskets.fixing import Fixing, fix
-from baskets.legs import HeldLeg, books_of, held_legs, seconds_between
+from baskets.legs import HeldLeg, books_of, good_marks, held_legs, seconds_between
 from baskets.marks import Carried, LegMark, Reason, SideQuote
 from baskets.method import BASE_VALUE, CARRY_SECONDS, METHOD_VERSION, RuleError, method_of, rules_in_force
 from baskets.models import Basket, Composition, Constituent, Mark
-from baskets.snapshots import KEEP_NEWEST_MARK
 from itomarkets.lib.rounding import ONE, ZERO, quantize
 from itomarkets.lib.venues import Side
 from markets.fees import taker_fee
@@ -26,6 +25,10 @@ from markets.models import Market
 # Half the widest spread that still counts as tight: the assumed cost where a side is not quoted.
 ASSUMED_HALF_SPREAD = Decimal("0.05")
 REASON_LENGTH = 200
+KEEP_NEWEST_MARK = (
+    "(market_id, side) DO UPDATE SET price = excluded.price, at = excluded.at "
+    "WHERE baskets_mark.at IS NULL OR excluded.at > baskets_mark.at"
+)
 
 
 class CompositionRefused(ValueError):
@@ -128,10 +131,7 @@ def mark_targets(legs: Sequence[TargetLeg], markets: Mapping[int, Market], *, no
     """Mark legs that are about to be held: the waterfall, and below it what the venue's list said."""
     ids = [leg.market_id for leg in legs]
     books = books_of(ids)
-    carried = {
-        (row.market_id, row.side): Carried(int(row.price.scaleb(6)), seconds_between(row.at, now))
-        for row in Mark.objects.filter(market__in=ids)
-    }
+    carried = {key: Carried(price, seconds_between(at, now)) for key, (price, at) in good_marks(ids).items()}
     marks = {}
     for leg in legs:
         book = books.get(leg.market_id)
@@ -297,15 +297,14 @@ def hash_of(inputs: Mapping[str, Any]) -> str:
 
 
 def _seed_marks(legs: Sequence[TargetLeg], marks: Mapping[int, LegMark], now: datetime) -> None:
-    """Remember the marks that units were set at, so that the first minutes can carry them."""
-    rows = [
-        [
-            leg.market_id,
-            leg.side,
-            marks[leg.market_id].price,
-            now - timedelta(seconds=marks[leg.market_id].age_seconds),
-        ]
-        for leg in legs
-        if marks[leg.market_id].reason.is_good or marks[leg.market_id].reason is Reason.LISTING
-    ]
+    """Have each leg's side among those that are priced each minute, with the mark that its units were set at.
+
+    The first minutes can carry that mark, if it is good.
+    """
+    rows = []
+    for leg in legs:
+        mark = marks[leg.market_id]
+        is_good = mark.reason.is_good or mark.reason is Reason.LISTING
+        price, at = (mark.price, now - timedelta(seconds=mark.age_seconds)) if is_good else (None, None)
+        rows.append([leg.market_id, leg.side, price, at])
     insert_rows(Mark, ("market", "side", "price", "at"), rows, on_conflict=KEEP_NEWEST_MARK)

@@ -5,15 +5,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BigIntegerField, Exists, ExpressionWrapper, F, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models import (
+    BigIntegerField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    FilteredRelation,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
 
 from baskets.marks import DOLLAR, Carried, LegMark, SideQuote, mark_leg
 from baskets.method import CARRY_SECONDS, LIVE_SECONDS
-from baskets.models import Composition, Constituent
+from baskets.models import Composition, Constituent, Mark, MinuteMark
 from itomarkets.lib.venues import Side
 from markets.models import Market
 
 QUOTE_PRICES = ("yes_bid", "yes_ask", "no_bid", "no_ask", "last_price")
+LAST_MINUTE = ("minute_price", "minute_at")
 RESOLVED = (Market.Status.RESOLVED, Market.Status.VOID)
 
 
@@ -99,9 +110,24 @@ class HeldLeg:
     book: BookRow
 
     def carried(self, now: datetime) -> Carried | None:
-        if self.carried_price is None or self.carried_at is None:
-            return None
-        return Carried(self.carried_price, seconds_between(self.carried_at, now))
+        return carried(self.carried_price, self.carried_at, now)
+
+
+@dataclass(frozen=True, slots=True)
+class PricedSide:
+    """One side of a market with its book and its last good mark."""
+
+    side: str
+    carried_price: int | None
+    carried_at: datetime | None
+    book: BookRow
+
+    def mark(self, now: datetime) -> LegMark:
+        return self.book.mark(self.side, now, carried(self.carried_price, self.carried_at, now))
+
+
+def carried(price: int | None, at: datetime | None, now: datetime) -> Carried | None:
+    return None if price is None or at is None else Carried(price, seconds_between(at, now))
 
 
 def seconds_between(earlier: datetime, now: datetime) -> int:
@@ -129,7 +155,7 @@ def held_legs(*, basket_ids: Iterable[int] | None = None) -> Iterator[HeldLeg]:
     if basket_ids is not None:
         rows = rows.filter(composition__basket__in=list(basket_ids))
     rows = rows.annotate(
-        last_mark=FilteredRelation("market__marks", condition=Q(market__marks__side=F("side")))
+        last_mark=FilteredRelation("market__marks", condition=Q(market__marks__side=F("side"))), **last_minute()
     ).order_by("composition__basket_id", "id")
     columns = [
         "composition__basket_id",
@@ -144,11 +170,51 @@ def held_legs(*, basket_ids: Iterable[int] | None = None) -> Iterator[HeldLeg]:
         scaled("units"),
         scaled("last_mark__price"),
         "last_mark__at",
+        *LAST_MINUTE,
         *book_columns("market__"),
     ]
     found: Iterable[Any] = rows.values_list(*columns).iterator(chunk_size=5_000)
     for row in found:
-        yield HeldLeg(*[*row[:12], BookRow(*row[12:])])
+        yield HeldLeg(*row[:10], *later_mark(*row[10:14]), BookRow(*row[14:]))
+
+
+def priced_sides() -> Iterator[PricedSide]:
+    """Yield each side that some basket holds or held, with what prices it, in one statement."""
+    rows = Mark.objects.annotate(**last_minute()).order_by("market_id", "side")
+    columns = ["side", scaled("price"), "at", *LAST_MINUTE, *book_columns("market__")]
+    found: Iterable[Any] = rows.values_list(*columns).iterator(chunk_size=5_000)
+    for row in found:
+        yield PricedSide(row[0], *later_mark(*row[1:5]), BookRow(*row[5:]))
+
+
+def last_minute() -> dict[str, Any]:
+    """Annotate rows of a market and a side with the good mark that the newest minute knew of it."""
+    newest = Subquery(MinuteMark.objects.order_by("-at").values("at")[:1])
+    mine = MinuteMark.objects.filter(at=newest, market=OuterRef("market"), side=OuterRef("side"))
+    return {
+        "minute_price": Subquery(mine.values(whole=scaled("good_price"))[:1]),
+        "minute_at": Subquery(mine.values("good_at")[:1]),
+    }
+
+
+def later_mark(
+    price: int | None, at: datetime | None, other: int | None, other_at: datetime | None
+) -> tuple[int | None, datetime | None]:
+    """Return the later of two good marks, each of which may be unknown."""
+    if at is None or price is None or (other is not None and other_at is not None and other_at > at):
+        return other, other_at
+    return price, at
+
+
+def good_marks(market_ids: Iterable[int]) -> dict[tuple[int, str], tuple[int, datetime]]:
+    """Return the last good mark of the markets' sides, and the instant that it was good at."""
+    rows = Mark.objects.filter(market__in=list(market_ids)).annotate(**last_minute())
+    found = {}
+    for market_id, side, *marks in rows.values_list("market_id", "side", scaled("price"), "at", *LAST_MINUTE):
+        price, at = later_mark(*marks)
+        if price is not None and at is not None:
+            found[market_id, side] = (price, at)
+    return found
 
 
 def book_columns(prefix: str = "") -> list[Any]:

@@ -154,12 +154,15 @@ class Constituent(models.Model):
 
 
 class Mark(models.Model):
-    """The last good price of one side of a market: what is carried while no usable quote comes."""
+    """One side of a market that some basket holds or held: each of them is priced each minute.
+
+    The price is the last good one when a composition with it was made, if there was any; the minutes' own follow it.
+    """
 
     market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="marks")
     side = models.CharField(max_length=3, choices=Side)
-    price = PriceField()
-    at = models.DateTimeField()
+    price = PriceField(null=True)
+    at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -169,6 +172,32 @@ class Mark(models.Model):
 
     def __str__(self) -> str:
         return f"{self.market_id} {self.side} {self.price}"
+
+
+class MinuteMark(models.Model):
+    """What one side of a market was worth in one minute, by which rule: all fixings of the minute are sums of these."""
+
+    at = models.DateTimeField()
+    # Without a constraint, an index or a cascade: the row is history, and is written for each held side each minute.
+    market = models.ForeignKey(
+        Market, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="minute_marks"
+    )
+    side = models.CharField(max_length=3, choices=Side)
+    price = PriceField(null=True)
+    reason = models.CharField(max_length=10)
+    age_seconds = models.PositiveIntegerField()
+    bid = PriceField(null=True)
+    ask = PriceField(null=True)
+    # What is carried on from here when no usable quote comes, and the instant that it was good at.
+    good_price = PriceField(null=True)
+    good_at = models.DateTimeField(null=True)
+
+    class Meta:
+        # Led by the instant: a minute's rows lie together, and new ones are appended.
+        constraints = [models.UniqueConstraint(fields=["at", "market", "side"], name="minute_mark_once")]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.side} {self.price} at {self.at:%Y-%m-%d %H:%M}"
 
 
 class MarketResult(models.Model):
@@ -243,7 +272,8 @@ class PriceHistory(models.Model):
     worst_age_seconds = models.PositiveIntegerField(null=True)
     # complete, partial, carried, wide ...
     quality = models.CharField(max_length=60)
-    # One entry a leg: [market id, side, price in millionths of a dollar, reason of the waterfall].
+    # One entry a leg: [market id, side, price in millionths of a dollar, reason of the waterfall]. A day keeps its own;
+    # a minute's stand once for all baskets in MinuteMark, save in rows from before those were kept.
     marks = models.JSONField(default=list)
     source = models.CharField(max_length=10, choices=Source)
 

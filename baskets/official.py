@@ -16,7 +16,7 @@ from baskets.fixing import UNIT
 from baskets.legs import scaled
 from baskets.marks import Reason, middle
 from baskets.method import OFFICIAL_LEAST_MINUTES, OFFICIAL_STANDS_SECONDS, STALE_SHARE
-from baskets.models import Composition, Constituent, OfficialFixing, PriceHistory
+from baskets.models import Composition, Constituent, MinuteMark, OfficialFixing, PriceHistory
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -27,8 +27,9 @@ COLUMNS = (
 )  # fmt: skip
 CARRIED = (Reason.STALE, Reason.LISTING, Reason.NONE)
 STANDS = (Reason.SETTLED, Reason.FROZEN, Reason.CLOSING)
-# One stored minute: the instant, and the mark and reason of each leg by market.
-Minute = tuple[datetime, dict[int, tuple[int, str]]]
+# One side of a market, and one stored minute: the instant, and each side's mark and reason.
+Held = tuple[int, str]
+Minute = tuple[datetime, dict[Held, tuple[int, str]]]
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,16 @@ def fix_official(*, now: datetime) -> OfficialReport:
         return OfficialReport(day, too_late=True)
     published: list[list[object]] = []
     refused: dict[int, str] = {}
+    stored = _stored_marks(ended - HOUR, ended)
     for basket_id, rows in groupby(_minutes(ended - HOUR, ended), key=itemgetter(0)):
         hour = list(rows)
         # Minutes of an older composition say nothing of what is held now.
         composition_id = hour[-1][1]
-        minutes = [_minute(at, marks) for _, version, at, marks in hour if version == composition_id]
+        minutes = [
+            (at, _own_marks(marks) if marks else stored.get(at, {}))
+            for _, version, at, marks in hour
+            if version == composition_id
+        ]
         try:
             published.append(_row(basket_id, composition_id, minutes, ended=ended, day=day, now=now))
         except NoFixing as error:
@@ -87,8 +93,18 @@ def _minutes(start: datetime, end: datetime) -> Iterable[Any]:
     )
 
 
-def _minute(at: datetime, marks: Iterable[Sequence[Any]]) -> Minute:
-    return at, {market_id: (price, reason) for market_id, _, price, reason in marks}
+def _stored_marks(start: datetime, end: datetime) -> dict[datetime, dict[Held, tuple[int, str]]]:
+    """Read each minute's marks once, for all baskets."""
+    found: dict[datetime, dict[Held, tuple[int, str]]] = {}
+    rows = MinuteMark.objects.filter(at__gte=start, at__lt=end, price__isnull=False)
+    columns = rows.values_list("at", "market_id", "side", scaled("price"), "reason")
+    for at, market_id, side, price, reason in columns.iterator(chunk_size=5_000):
+        found.setdefault(at, {})[market_id, side] = (price, reason)
+    return found
+
+
+def _own_marks(marks: Iterable[Sequence[Any]]) -> dict[Held, tuple[int, str]]:
+    return {(market_id, side): (price, reason) for market_id, side, price, reason in marks}
 
 
 def _row(
@@ -105,11 +121,11 @@ def _row(
     gauge = weight = stale = 0
     marks = []
     for market_id, side, leg_weight, units in legs.values_list("market_id", "side", scaled("weight"), scaled("units")):
-        leg = official_leg(market_id, minutes, ended)
+        leg = official_leg((market_id, side), minutes, ended)
         value += units * leg.price
         gauge += leg_weight * leg.price
         weight += leg_weight
-        if minutes[-1][1][market_id][1] in CARRIED:
+        if minutes[-1][1][market_id, side][1] in CARRIED:
             stale += leg_weight
         marks.append([market_id, side, leg.price, leg.reason.value, leg.seconds])
     if stale * UNIT > STALE_LIMIT * weight:
@@ -129,19 +145,19 @@ def _row(
     ]
 
 
-def official_leg(market_id: int, minutes: Sequence[Minute], ended: datetime) -> OfficialLeg:
+def official_leg(held: Held, minutes: Sequence[Minute], ended: datetime) -> OfficialLeg:
     """Return a leg's official price: what it paid or stands frozen at, else the median of its mids, else of its marks.
 
     Raises NoFixing where the whole hour had no usable price.
     """
-    price, last = minutes[-1][1][market_id]
+    price, last = minutes[-1][1][held]
     if last in STANDS:
         return OfficialLeg(price, Reason(last), 0)
     seen: dict[str, list[tuple[int, int]]] = {}
     for place, (at, marks) in enumerate(minutes):
         until = minutes[place + 1][0] if place + 1 < len(minutes) else ended
         seconds = min(int((until - at).total_seconds()), OFFICIAL_STANDS_SECONDS)
-        price, reason = marks[market_id]
+        price, reason = marks[held]
         if reason not in CARRIED and reason not in STANDS:
             seen.setdefault(reason, []).append((price, seconds))
     mids = seen.get(Reason.MID) or [mark for marks in seen.values() for mark in marks]

@@ -1,17 +1,20 @@
 """Old fixings become fewer: of each minute, then on every fifth, then on the hour, which stay for ever, as days do.
 
 A fixing stands for its instant, so that those which stay say what they always said, and a past value can be computed
-again from them; nothing is averaged.
+again from them; nothing is averaged. The marks of a minute go with the fixings that they were added up to.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Min, QuerySet
+from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.db.models.functions import ExtractMinute
 
-from baskets.models import PriceHistory
+from baskets.legs import current_compositions
+from baskets.models import Constituent, Mark, MinuteMark, PriceHistory
 from baskets.snapshots import HISTORY_COLUMNS
 from itomarkets.lib.pruning import Pruned, Say, slices
 
@@ -31,10 +34,12 @@ def prune_fixings(*, now: datetime, dry_run: bool = False, say: Say = lambda tex
         ("five_minutes", "fixings of five minutes", (0,)),
     ):
         until = today - settings.RETENTION_DAYS[name] * DAY
-        rows = _between(list(keep))
+        rows = _between(PriceHistory.objects.filter(interval=PriceHistory.Interval.MINUTE), keep)
+        marks = _between(MinuteMark.objects.all(), keep)
         deleted = written = 0
         if dry_run:
             found.append(Pruned(label, rows.filter(at__lt=until).count()))
+            found.append(Pruned(f"marks of {label}", marks.filter(at__lt=until).count()))
             continue
         day = None
         for start in slices(lambda after, rows=rows: _oldest(rows, after), HOUR, until=until):  # type: ignore[misc]
@@ -45,16 +50,32 @@ def prune_fixings(*, now: datetime, dry_run: bool = False, say: Say = lambda tex
                 deleted += rows.filter(at__gte=start, at__lt=start + HOUR)._raw_delete(rows.db)
             say(f"fixings up to {start:%Y-%m-%d %H:%M}: {deleted:,} deleted")
         found.append(Pruned(label, deleted, written))
+        deleted = 0
+        for start in slices(lambda after, rows=marks: _oldest(rows, after), HOUR, until=until):  # type: ignore[misc]
+            deleted += marks.filter(at__gte=start, at__lt=start + HOUR)._raw_delete(marks.db)
+        found.append(Pruned(f"marks of {label}", deleted))
+    forgotten = _unheld(now)
+    found.append(Pruned("sides that no basket holds", forgotten.count() if dry_run else forgotten.delete()[0]))
     return found
 
 
-def _between(keep: list[int]) -> QuerySet[PriceHistory]:
-    """Fixings of a minute that is none of these."""
-    rows = PriceHistory.objects.filter(interval=PriceHistory.Interval.MINUTE)
+def _unheld(now: datetime) -> QuerySet[Mark]:
+    """Sides that no basket holds any more, and none took up within the last day: they need no price each minute."""
+    holders = Constituent.objects.filter(
+        market=OuterRef("market"),
+        side=OuterRef("side"),
+        composition__in=current_compositions(),
+        composition__basket__is_active=True,
+    )
+    return Mark.objects.filter(~Exists(holders), at__lt=now - DAY)
+
+
+def _between(rows: QuerySet[Any], keep: Collection[int]) -> QuerySet[Any]:
+    """Those of the rows that stand for none of these minutes of their hour."""
     return rows.alias(minute=ExtractMinute("at")).exclude(minute__in=keep)
 
 
-def _oldest(rows: QuerySet[PriceHistory], after: datetime) -> datetime | None:
+def _oldest(rows: QuerySet[Any], after: datetime) -> datetime | None:
     first: datetime | None = rows.filter(at__gte=after).aggregate(first=Min("at"))["first"]
     return first
 
@@ -63,7 +84,7 @@ def _write_days(day: datetime) -> int:
     """Have each basket's last fixing of a day as the day's."""
     fields = [PriceHistory._meta.get_field(name) for name in HISTORY_COLUMNS]
     columns = [str(field.column) for field in fields]  # type: ignore[union-attr]
-    given = {"interval": f"{PriceHistory.Interval.DAY:d}", "at": "%s"}
+    given = {"interval": f"{PriceHistory.Interval.DAY:d}", "at": "%s", "marks": _own_marks()}
     picked = ", ".join(given.get(name, f'"{name}"') for name in columns)
     names = ", ".join(f'"{name}"' for name in columns)
     statement = f"""
@@ -78,3 +99,20 @@ def _write_days(day: datetime) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, [start, start, end])
         return max(0, cursor.rowcount)
+
+
+def _own_marks() -> str:
+    """Return SQL for the marks of a fixing `r`: its own, or those of its minute."""
+    collect, pair = {"postgresql": ("jsonb_agg", "jsonb_build_array")}.get(
+        connection.vendor, ("json_group_array", "json_array")
+    )
+    return f"""
+        CASE WHEN r.marks <> '[]' THEN r.marks ELSE COALESCE((
+            SELECT {collect}({pair}(k.market_id, k.side, k.price, k.reason)) FROM (
+                SELECT m.market_id, m.side, m.price, m.reason
+                FROM baskets_constituent c
+                JOIN baskets_minutemark m ON m."at" = r."at" AND m.market_id = c.market_id AND m.side = c.side
+                WHERE c.composition_id = r.composition_id ORDER BY c.id
+            ) k
+        ), '[]') END
+    """  # noqa: S608

@@ -4,7 +4,7 @@ Sums are added here in plain decimals, leg by leg; they were published in whole 
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ from django.db.models import Prefetch
 from baskets.arithmetic import divisor_after, units_of
 from baskets.compositions import hash_of
 from baskets.method import BASE_VALUE, method_of
+from baskets.minutes import Marked, marks_of
 from baskets.models import Basket, Composition, Constituent, OfficialFixing, PriceHistory
 from itomarkets.lib.rounding import ZERO
 
@@ -51,10 +52,10 @@ def replay_basket(basket: Basket, *, start: datetime, end: datetime) -> ReplayRe
     for composition in compositions.values():
         if start <= composition.effective_at < end:
             differences += _check_composition(composition)
-    rows = PriceHistory.objects.filter(basket=basket, at__gte=start, at__lt=end).order_by("at")
+    keys = PriceHistory.objects.filter(basket=basket, at__gte=start, at__lt=end).order_by("at", "pk")
     fixings = 0
-    for row in rows.iterator(chunk_size=2_000):
-        differences += _check_fixing(row, compositions[row.composition_id])
+    for row, marks in _with_marks(list(keys.values_list("pk", flat=True))):
+        differences += _check_fixing(row, marks, compositions[row.composition_id])
         fixings += 1
     official = 0
     for fixed in OfficialFixing.objects.filter(basket=basket, day__gte=start.date(), day__lt=end.date()):
@@ -79,8 +80,8 @@ def replay_sample(*, now: datetime, share: Decimal = SHARE) -> ReplayReport:
     for composition in changed:
         differences += _check_composition(composition)
         compositions += 1
-    for row, composition in _with_compositions(chosen):
-        differences += _check_fixing(row, composition)
+    for row, marks, composition in _with_compositions(chosen):
+        differences += _check_fixing(row, marks, composition)
     official = 0
     for fixed in OfficialFixing.objects.filter(made_at__gte=start, made_at__lt=now):
         differences += _check_official(fixed, _with_legs(Composition.objects.filter(pk=fixed.composition_id)).get())
@@ -100,14 +101,20 @@ def _compositions(basket: Basket) -> dict[int, Composition]:
     return {row.pk: row for row in _with_legs(Composition.objects.filter(basket=basket).order_by("version"))}
 
 
-def _with_compositions(keys: list[int]) -> Iterator[tuple[PriceHistory, Composition]]:
-    """Read fixings in slices: a database takes so many keys in one statement."""
-    known: dict[int, Composition] = {}
+def _with_marks(keys: Sequence[int]) -> Iterator[tuple[PriceHistory, list[Marked]]]:
+    """Read fixings in slices, in the order of the keys: a database takes so many keys in one statement."""
     for first in range(0, len(keys), 500):
-        rows = list(PriceHistory.objects.filter(pk__in=keys[first : first + 500]))
-        missing = {row.composition_id for row in rows} - known.keys()
-        known |= {row.pk: row for row in _with_legs(Composition.objects.filter(pk__in=missing))}
-        yield from ((row, known[row.composition_id]) for row in rows)
+        rows = PriceHistory.objects.in_bulk(keys[first : first + 500])
+        marks = marks_of(rows.values())
+        yield from ((rows[key], marks[key]) for key in keys[first : first + 500] if key in rows)
+
+
+def _with_compositions(keys: Sequence[int]) -> Iterator[tuple[PriceHistory, list[Marked], Composition]]:
+    known: dict[int, Composition] = {}
+    for row, marks in _with_marks(keys):
+        if row.composition_id not in known:
+            known[row.composition_id] = _with_legs(Composition.objects.filter(pk=row.composition_id)).get()
+        yield row, marks, known[row.composition_id]
 
 
 def _check_composition(composition: Composition) -> list[str]:
@@ -162,13 +169,13 @@ def _check_divisors(composition: Composition, name: str) -> list[str]:
     return found
 
 
-def _check_fixing(row: PriceHistory, composition: Composition) -> list[str]:
+def _check_fixing(row: PriceHistory, marks: Sequence[Marked], composition: Composition) -> list[str]:
     """Hold one fixing's sums against its stored marks and its composition's units and weights."""
     name = f"{composition.basket.slug} at {row.at:%Y-%m-%d %H:%M}"
     return _compare(
         name,
         composition,
-        {market_id: (side, price) for market_id, side, price, _ in row.marks},
+        {market_id: (side, price) for market_id, side, price, _ in marks},
         value=row.value,
         gauge=row.gauge_sum,
         divisors=(row.divisor, row.divisor_net),

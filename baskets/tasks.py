@@ -7,7 +7,7 @@ from celery import shared_task
 from baskets.backfill_runs import carry_out
 from baskets.official import fix_official
 from baskets.replay import replay_sample
-from baskets.snapshots import SnapshotReport, record_prices
+from baskets.snapshots import SnapshotReport, record_prices, report_of
 from itomarkets.lib import clock
 from itomarkets.records.jobs import run_job
 from markets.quotes import refresh_quotes
@@ -21,7 +21,8 @@ def refresh_and_record() -> SnapshotReport:
     """Refresh the demanded quotes and keep them, then fix every basket at the time when they have come."""
     refresh_quotes(now=clock.now())
     record_quotes(now=clock.now())
-    return record_prices(now=clock.now())
+    now = clock.now()
+    return report_of(record_prices(now=now), now=now)
 
 
 @shared_task(name="baskets.record_prices")

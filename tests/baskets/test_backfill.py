@@ -144,7 +144,7 @@ def test_a_day_recorded_live_ends_with_its_last_fixing_and_wins(now):
     assert (row.value, row.value_bid, row.marks, row.divisor) == (
         minute.value,
         minute.value_bid,
-        minute.marks,
+        [[market.pk, "yes", 600_000, "mid"]],
         minute.divisor,
     )
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.management import CommandError, call_command
 
-from baskets.models import OfficialFixing, PriceHistory
+from baskets.minutes import marks_of
+from baskets.models import MinuteMark, OfficialFixing, PriceHistory
 from baskets.official import fix_official
 from baskets.replay import ReplayFailed, replay_basket, replay_sample
 from baskets.snapshots import record_prices
@@ -87,7 +88,7 @@ def test_an_official_fixing_is_replayed_too(at):
         ({"value": d("100.00000000000001")}, "the value is 100.00000000000001; its marks give"),
         ({"gauge_sum": d("0.5")}, "the gauge is 0.50000000000000; its marks give"),
         ({"divisor": d(2)}, "the divisors are not those of v1"),
-        ({"marks": []}, "the marks are not of the legs that were held"),
+        ({"marks": [[1, "no", 500_000, "mid"]]}, "the marks are not of the legs that were held"),
     ],
 )
 def test_a_touched_fixing_is_found(story, change, words):
@@ -96,6 +97,24 @@ def test_a_touched_fixing_is_found(story, change, words):
     PriceHistory.objects.filter(pk=row.pk).update(**change)
     (found,) = replay(story).differences
     assert found.startswith(f"{story.slug} at 2026-08-01 23:00: {words}")
+
+
+def test_a_touched_or_lost_mark_of_a_minute_is_found(story):
+    mark = MinuteMark.objects.filter(at=START).first()
+    MinuteMark.objects.filter(pk=mark.pk).update(price=d("0.123456"))
+    assert f"{story.slug} at 2026-08-01 23:00: the value is" in replay(story).differences[0]
+    MinuteMark.objects.filter(pk=mark.pk).delete()
+    assert replay(story).differences == [
+        f"{story.slug} at 2026-08-01 23:00: the marks are not of the legs that were held."
+    ]
+
+
+def test_a_minute_that_kept_its_own_marks_is_replayed_and_fixed_by_them(story):
+    rows = list(PriceHistory.objects.all())
+    for row in rows:
+        PriceHistory.objects.filter(pk=row.pk).update(marks=[list(mark) for mark in marks_of([row])[row.pk]])
+    MinuteMark.objects.all().delete()
+    assert replay(story).differences == []
 
 
 def test_a_touched_composition_is_found(story):

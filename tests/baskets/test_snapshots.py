@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from baskets import tasks
 from baskets.arithmetic import market_value
 from baskets.fixing import fix
-from baskets.legs import BookRow, HeldLeg, held_legs
+from baskets.legs import BookRow, HeldLeg, good_marks, held_legs
 from baskets.marks import LegMark, Reason
-from baskets.models import Basket, Mark, PriceHistory
-from baskets.snapshots import record_prices
+from baskets.minutes import marks_of
+from baskets.models import Basket, Mark, MinuteMark, PriceHistory
+from baskets.snapshots import SnapshotReport, record_prices, report_of
 from baskets.valuation import value_basket
 from itomarkets.records.models import JobRun
 from markets.models import Market
@@ -31,8 +32,10 @@ def test_a_second_run_in_the_minute_writes_nothing(now):
     make_held_basket(now)
     first = record_prices(now=now + timedelta(seconds=5))
     again = record_prices(now=now + timedelta(seconds=50))
-    assert (first.recorded, first.already_there) == (1, 0)
-    assert (again.recorded, again.already_there) == (0, 1)
+    assert (first.fixings, first.sides) == (1, 2)
+    assert (again.fixings, again.sides) == (0, 0)
+    said = report_of(again, now=now)
+    assert (said.baskets, said.recorded, said.already_there, said.without) == (1, 0, 1, 0)
     assert PriceHistory.objects.get().at == now
 
 
@@ -40,8 +43,9 @@ def test_a_clock_that_steps_back_writes_nothing_out_of_order(now):
     basket = make_held_basket(now)
     record_prices(now=now + timedelta(minutes=1))
     late = record_prices(now=now)
-    assert late.recorded == 0
+    assert (late.fixings, late.sides) == (0, 0)
     assert [row.at for row in basket.history.all()] == [now + timedelta(minutes=1)]
+    assert set(MinuteMark.objects.values_list("at", flat=True)) == {now + timedelta(minutes=1)}
 
 
 def test_a_late_run_writes_the_minute_that_it_is_and_leaves_the_gap(now):
@@ -82,7 +86,9 @@ def test_what_is_stored_is_what_value_basket_says_to_the_last_digit(now):
     )
     assert row.value == by_hand
     assert row.value / row.divisor == value.level
-    assert row.marks == [[leg.market_id, leg.side, int(leg.price * 1_000_000), leg.reason] for leg in value.legs]
+    assert marks_of([row])[row.pk] == [
+        (leg.market_id, leg.side, int(leg.price * 1_000_000), leg.reason) for leg in value.legs
+    ]
     assert (row.quality, row.legs, row.legs_priced, row.source) == ("complete", 3, 3, "live")
 
 
@@ -103,6 +109,10 @@ def test_whole_numbers_and_decimals_price_alike_to_the_last_digit(rows, cash):
     assert fixing.value is not None
     assert Decimal(fixing.value).scaleb(-14) == market_value(units, prices, Decimal(cash).scaleb(-14))
     assert Decimal(fixing.gauge).scaleb(-14) == market_value(weights, prices)
+
+
+def record_and_say(now) -> SnapshotReport:
+    return report_of(record_prices(now=now), now=now)
 
 
 def statements(now) -> int:
@@ -126,7 +136,7 @@ def test_stale_weight_above_a_fifth_makes_no_fixing_and_is_reported(now):
     later = now + timedelta(minutes=20)
     for market in list(Market.objects.all())[1:]:
         make_quote(market, "0.49", "0.51", later)
-    report = record_prices(now=later)
+    report = record_and_say(later)
     assert report.recorded == 0
     assert report.refused == {basket.pk: "25% of the weight is stale"}
 
@@ -140,7 +150,7 @@ def test_stale_weight_below_a_fifth_is_carried_and_flagged_but_not_past_an_hour(
         later = now + timedelta(minutes=minutes)
         for market in fresh:
             make_quote(market, "0.49", "0.51", later)
-        return record_prices(now=later)
+        return record_and_say(later)
 
     assert record_at(20).recorded == 1
     assert basket.history.latest("at").quality == "partial:9/10,carried"
@@ -149,8 +159,8 @@ def test_stale_weight_below_a_fifth_is_carried_and_flagged_but_not_past_an_hour(
 
 def test_a_leg_without_any_price_makes_no_fixing(now):
     basket = make_held_basket(now, legs=2)
-    Mark.objects.all().delete()
-    report = record_prices(now=now + timedelta(hours=2))
+    Mark.objects.update(price=None, at=None)
+    report = record_and_say(now + timedelta(hours=2))
     assert report.refused == {basket.pk: "2 of 2 legs have no price"}
 
 
@@ -206,11 +216,16 @@ def test_the_last_good_mark_is_kept_and_never_goes_back_in_time(now):
     later = now + timedelta(minutes=1)
     make_quote(market, "0.59", "0.61", later)
     record_prices(now=later)
-    assert Mark.objects.get().price == d("0.60")
+    assert good_marks([market.pk]) == {(market.pk, "yes"): (600_000, later)}
     record_prices(now=later)
     make_quote(market, "0.10", "0.12", now - timedelta(seconds=30))
     record_prices(now=now)
-    assert Mark.objects.get().price == d("0.60")
+    assert good_marks([market.pk]) == {(market.pk, "yes"): (600_000, later)}
+    make_quote(market, None, None, later)
+    record_prices(now=later + timedelta(minutes=1))
+    assert good_marks([market.pk]) == {(market.pk, "yes"): (600_000, later)}
+    newest = MinuteMark.objects.latest("at")
+    assert (newest.price, newest.reason, newest.age_seconds) == (d("0.60"), "stale", 60)
 
 
 def test_the_task_refreshes_quotes_first_and_keeps_a_job_row(now, monkeypatch):
@@ -228,7 +243,7 @@ def test_the_command_says_what_it_recorded_and_what_it_could_not(now, monkeypatc
     make_held_basket(now)
     broken = make_held_basket(now)
     settled = broken.compositions.get().constituents.first()
-    Mark.objects.filter(market=settled.market).delete()
+    Mark.objects.filter(market=settled.market).update(price=None, at=None)
     make_quote(settled.market, None, None, now)
     monkeypatch.setattr(tasks, "refresh_quotes", lambda *, now: None)
     call_command("record_prices")
@@ -265,4 +280,4 @@ def test_two_schedulers_at_once_make_one_row(now):
     for thread in threads:
         thread.join()
     assert PriceHistory.objects.count() == 1
-    assert sorted(report.recorded for report in reports) == [0, 1]
+    assert sorted(report.fixings for report in reports) == [0, 1]

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from baskets.models import PriceHistory
+from baskets.models import Basket, MinuteMark, PriceHistory
+from baskets.replay import replay_basket
+from baskets.snapshots import record_prices
 from itomarkets import housekeeping
 from itomarkets.housekeeping import PruneReport, prune_history
 from itomarkets.records.models import IdempotentRequest, JobRun
 from itomarkets.tasks import prune_history_task
 from markets.models import HistoryGap, HistoryWindow, Interval, Market, PricePoint, SyncRun
 from tests.baskets.helpers import make_held_basket
-from tests.factories import make_market, make_user
+from tests.factories import make_market, make_quote, make_user
 
 pytestmark = pytest.mark.django_db
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -154,6 +156,32 @@ def test_fixings_become_fewer_and_those_that_stay_are_unchanged(now: datetime) -
         (ANCIENT.replace(hour=0), Decimal(110), made[0].marks),
         (OLD.replace(hour=0), Decimal(219), made[0].marks),
     ]
+    assert deleted(prune_history(now=now)) == {}
+
+
+def test_the_marks_of_a_minute_go_with_it_and_its_day_keeps_its_own(now: datetime) -> None:
+    basket = make_held_basket(OLD)
+    other = make_held_basket(OLD)
+    markets = list(Market.objects.all())
+    for minute in (0, 5, 7):
+        for market in markets:
+            make_quote(market, "0.39", f"0.4{minute}", OLD + minute * MINUTE)
+        record_prices(now=OLD + minute * MINUTE)
+    Basket.objects.filter(pk=other.pk).update(is_active=False)
+    last = basket.history.latest("at")
+    assert deleted(prune_history(now=now)) == {
+        "fixings of a minute": (2, 2),
+        "marks of fixings of a minute": (4, 0),
+        "sides that no basket holds": (2, 0),
+    }
+    assert set(MinuteMark.objects.values_list("at", flat=True)) == {OLD, OLD + 5 * MINUTE}
+    day = basket.history.get(interval=86400)
+    assert (day.value, day.marks) == (
+        last.value,
+        [[leg.market_id, "yes", 430_000, "mid"] for leg in basket.compositions.get().constituents.order_by("pk")],
+    )
+    report = replay_basket(basket, start=OLD - DAY, end=OLD + DAY)
+    assert (report.fixings, report.differences) == (3, [])
     assert deleted(prune_history(now=now)) == {}
 
 

@@ -19,7 +19,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{names.get(basket_id, basket_id)}: no fixing, {reason}")
         self.stdout.write(
             f"{report.at:%Y-%m-%d %H:%M} UTC: {report.recorded} of {report.baskets} baskets recorded, "
-            f"{report.already_there} already there, {len(report.refused)} without a fixing."
+            f"{report.already_there} already there, {report.without} without a fixing."
         )
-        if report.refused and not report.recorded and not report.already_there:
+        if report.without and not report.recorded and not report.already_there:
             raise CommandError(unanswered("No basket could be priced."))

@@ -175,7 +175,7 @@ def held_legs(*, basket_ids: Iterable[int] | None = None) -> Iterator[HeldLeg]:
     ]
     found: Iterable[Any] = rows.values_list(*columns).iterator(chunk_size=5_000)
     for row in found:
-        yield HeldLeg(*row[:10], *later_mark(*row[10:14]), BookRow(*row[14:]))
+        yield HeldLeg(*[*row[:10], *later_mark(*row[10:14]), BookRow(*row[14:])])
 
 
 def priced_sides() -> Iterator[PricedSide]:

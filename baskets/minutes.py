@@ -27,8 +27,8 @@ def marks_of(rows: Iterable[PriceHistory]) -> dict[int, list[Marked]]:
         if not row.marks and row.interval == PriceHistory.Interval.MINUTE:
             bare.append(row.pk)
     for first in range(0, len(bare), SLICE):
-        for key, *mark in _stored(bare[first : first + SLICE]):
-            found[key].append((mark[0], mark[1], mark[2], mark[3]))
+        for key, market_id, side, price, reason in _stored(bare[first : first + SLICE]):
+            found[key].append((market_id, side, price, reason))
     return found
 
 

@@ -19,7 +19,7 @@ from django.db import OperationalError
 
 from accounts.models import User
 from baskets.backfill import LONGEST_DAYS, BackfillReport, backfill_history
-from baskets.snapshots import record_prices
+from baskets.snapshots import record_prices, report_of
 from categorization.taxonomy import load_taxonomy
 from itomarkets import journey
 from itomarkets.lib import clock
@@ -150,7 +150,8 @@ class Command(BaseCommand):
 
             run_job(FIRST_FILL, fill, lease_seconds=3600)
         refresh_quotes(now=clock.now())
-        report = record_prices(now=clock.now())
+        now = clock.now()
+        report = report_of(record_prices(now=now), now=now)
         self._say(f"the prices of {report.recorded + report.already_there} baskets are recorded")
 
 

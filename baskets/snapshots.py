@@ -55,7 +55,7 @@ INSERT INTO baskets_pricehistory (
     basket_id, composition_id, "interval", at, value, value_bid, value_ask, gauge_sum, gauge_bid_sum, gauge_ask_sum,
     divisor, divisor_net, legs, legs_priced, worst_age_seconds, quality, marks, source
 )
-WITH marked AS MATERIALIZED (
+WITH marked AS (
     SELECT market_id, side, price, bid, ask, age_seconds,
            CASE reason WHEN 'stale' THEN 1 ELSE 0 END AS is_stale,
            CASE reason WHEN 'stale' THEN age_seconds ELSE 0 END AS carried_seconds,

@@ -36,7 +36,7 @@ from tests.tampering import let_audit_be_changed
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("itomarkets", "accounts", "markets", "categorization", "baskets", "trading")
 # What says that something was tried, and may.
-LEDGERS = {"JobRun", "Lease", "SyncRun", "QuoteDemand", "ModelVersion", "ContentType", "Permission"}
+LEDGERS = {"JobRun", "Lease", "SyncRun", "QuoteDemand", "MinuteMark", "ModelVersion", "ContentType", "Permission"}
 PLAIN_FILES = "django.contrib.staticfiles.storage.StaticFilesStorage"
 LABELS = "venue\tkey\ttitle\tfactor\tdirection\n"
 Disk = namedtuple("Disk", "total used free")

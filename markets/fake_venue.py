@@ -1,29 +1,50 @@
 """A Kalshi of any size on loopback, for the benches: it makes its rows up as they are asked for and keeps none.
 
-It answers after a pause, as far away as the venue is, and with 429 above its limit.
+It answers after a pause, as far away as the venue is, and with 429 above its limit. It is served by a process
+of its own (`python -m markets.fake_venue COUNT REQUESTS_PER_SECOND SECONDS_AWAY`): inside the one that is
+measured it would take that one's time.
 """
 
 import json
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import gcd
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
+
+import orjson
 
 OPENED = datetime(2026, 8, 1, 12, tzinfo=UTC)
 # Market number n closes so many seconds after the one before it.
 APART = 60
+# Not of the venue: how often it was asked.
+COUNTS = "/counts"
 MARKETS_AN_EVENT = 5
 WORDS = ("bank", "governor", "rates", "harbour", "rainfall", "champion", "senate", "barrel", "price", "jobs", "launch")
 
 
+# A prime: numbers beside each other do not say the same.
+TEXTS = 4_099
+
+
 def words(number: int, count: int) -> str:
-    """Return the same words for the same number."""
+    """Return the same words for the same number; after some thousands of numbers they come again."""
+    return _words(number % TEXTS, count)
+
+
+@cache
+def _words(number: int, count: int) -> str:
     return " ".join(random.Random(number).choices(WORDS, k=count)).capitalize()
 
 
@@ -108,35 +129,70 @@ class FakeVenue:
             "cursor": str(start + limit) if start + limit < size else "",
         }
 
-    @contextmanager
-    def serve(self) -> Iterator[str]:
-        """Serve in threads of this process; yields the base URL."""
-        venue = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A venue that a process of its own serves."""
 
-            def do_GET(self) -> None:
-                parts = urlsplit(self.path)
-                asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
-                time.sleep(venue.seconds_away)
-                is_taken = venue.takes()
-                body = json.dumps(venue.answer(parts.path, asked) if is_taken else {"error": "too many requests"})
-                self.send_response(200 if is_taken else 429)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body.encode())
+    url: str
 
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
+    def asked(self) -> tuple[int, int]:
+        """Return how many requests came so far, and how many of them were refused."""
+        with urlopen(self.url + COUNTS) as answer:  # noqa: S310
+            counts = json.load(answer)
+        return int(counts["requests"]), int(counts["refused"])
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+
+@contextmanager
+def served(count: int, *, requests_per_second: float = 1e6, seconds_away: float = 0.0) -> Iterator[Served]:
+    """Serve a venue from a process of its own for this block."""
+    command = [sys.executable, "-m", "markets.fake_venue", str(count), str(requests_per_second), str(seconds_away)]
+    root = Path(__file__).resolve().parent.parent
+    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("expected pipes to the process that serves the venue, found none")
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            port = int(process.stdout.readline())
+            yield Served(f"http://127.0.0.1:{port}")
         finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+            # It serves until its standard input ends, so that it outlives nobody.
+            process.stdin.close()
+
+
+def _serve(venue: FakeVenue) -> None:
+    """Answer in threads until standard input ends; the port is printed."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            if parts.path == COUNTS:
+                self._answer(200, {"requests": venue.requests, "refused": venue.refused})
+                return
+            asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            time.sleep(venue.seconds_away)
+            if venue.takes():
+                self._answer(200, venue.answer(parts.path, asked))
+            else:
+                self._answer(429, {"error": "too many requests"})
+
+        def _answer(self, status: int, told: Any) -> None:
+            body = orjson.dumps(told)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_port, flush=True)  # noqa: T201
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _serve(FakeVenue(int(sys.argv[1]), requests_per_second=float(sys.argv[2]), seconds_away=float(sys.argv[3])))

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from itomarkets.lib.venues import Venue
 from markets.models import Event, Market, MarketChange, QuarantinedRow, SyncRun
-from markets.upsert import RowUpdater, RowWriter, any_of, csv_line, json_text, plain, plain_columns
+from markets.upsert import RowUpdater, RowWriter, any_of, json_text, plain, plain_columns
 from markets.venues.kalshi import TAKER_RATE
 from markets.venues.rows import BadRow, EventRow, MarketRow, Page
 
@@ -242,7 +242,7 @@ class Mirror:
         events: Mapping[str, EventFacts],
         differing: "_Differing",
     ) -> Iterator[tuple[list[Any], bytes]]:
-        """Yield each new market's row with its line for COPY; put those that stand and differ aside."""
+        """Yield each new market's row with its JSON; put those that stand and differ aside."""
         stamps = orjson.dumps([self.now, None])[1:-1]
         for key, row in by_key.items():
             sayings = self._sayings(row, events.get(row.event_key))
@@ -267,7 +267,7 @@ class Mirror:
                 continue
             self.counts.added += 1
             head, tail = orjson.dumps(values[:2])[1:-1], orjson.dumps(values[-3:])[1:-1]
-            yield values, csv_line(values, b",".join((head, says_json[1:-1], figures_json[1:-1], stamps, tail)))
+            yield values, b",".join((head, says_json[1:-1], figures_json[1:-1], stamps, tail))
 
     def _is_first(self, pk: int) -> bool:
         """Count a market that the run meets, once: listings overlap at their edges, and rows move between them."""

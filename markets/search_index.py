@@ -14,15 +14,19 @@ from django.db import connection, transaction
 from django.db.models import BooleanField, F, Func, Q
 from django.db.models.functions import Coalesce, Greatest
 
-from itomarkets.lib.locks import lease
+from itomarkets.lib.locks import extend, lease
 from markets.models import Market, SearchDocument
+from markets.upsert import RowWriter
 from markets.wording import Wording, document_of
 
 BATCH = 2_000
 # Words are added up over this many documents, a multiple of a batch, before they are written.
 WORDS_EVERY = 20_000
 SHORTEST_WORD, LONGEST_WORD = 3, 24
-LEASE_SECONDS = 1800
+LEASE = "markets.search_index"
+# Extended with every batch, so that a killed run is in nobody's way for longer.
+LEASE_SECONDS = 120
+DOCUMENT = ("market_id", "title", "words", "stamp")
 READ = (
     "pk", "title", "subtitle", "native_id", "slug", "event__title", "event__series_title", "category",
     "event__category", "tags", "newest",
@@ -31,44 +35,47 @@ READ = (
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """How many documents were made, or that somebody else is making them."""
+    """How many documents were made, or that somebody else is making them; `last` is the last market's key so far."""
 
     written: int = 0
     skipped: bool = False
+    last: int = 0
 
 
-def refresh_index(*, progress: Callable[[str], None] | None = None) -> IndexReport:
-    """Bring the index up to date with the markets, a batch a transaction; a second run writes nothing."""
-    with lease("markets.search_index", seconds=LEASE_SECONDS) as fence:
+def refresh_index(*, after: int = 0, progress: Callable[[str], None] | None = None) -> IndexReport:
+    """Bring the index up to date with the markets whose key is above `after`, a batch a transaction.
+
+    A second run writes nothing.
+    """
+    with lease(LEASE, seconds=LEASE_SECONDS) as fence:
         if fence is None:
-            return IndexReport(skipped=True)
-        written = 0
+            return IndexReport(skipped=True, last=after)
+        writer = RowWriter(SearchDocument, DOCUMENT, key=["market_id"])
+        written, last = 0, after
         words: Counter[str] = Counter()
-        for rows in _outdated():
+        for rows in _outdated(after):
             documents = [_document(*row) for row in rows]
             with transaction.atomic():
-                SearchDocument.objects.bulk_create(
-                    documents,
-                    update_conflicts=True,
-                    unique_fields=["market"],
-                    update_fields=["title", "words", "stamp"],
-                )
+                writer.write(documents)
             written += len(documents)
-            for document in documents:
-                words.update(_spellable(document))
+            last = documents[-1][0]
+            for _, own, around, _ in documents:
+                words.update(_spellable(own, around))
             if written % WORDS_EVERY == 0:
                 _add_words(words)
                 if progress is not None:
                     progress(f"search: {written:,} markets indexed so far")
+            if not extend(LEASE, fence, seconds=LEASE_SECONDS):
+                break
         _add_words(words)
-        return IndexReport(written=written)
+        return IndexReport(written=written, last=last)
 
 
-def _outdated() -> Iterator[list[tuple[Any, ...]]]:
+def _outdated(after: int) -> Iterator[list[tuple[Any, ...]]]:
     """Yield batches of markets whose document is missing or older than they or their event are."""
     newest = Greatest("last_changed_at", Coalesce("event__last_changed_at", "last_changed_at"))
     markets = Market.objects.annotate(newest=newest).filter(Q(search__isnull=True) | Q(search__stamp__lt=F("newest")))
-    last = 0
+    last = after
     while rows := list(markets.filter(pk__gt=last).order_by("pk").values_list(*READ)[:BATCH]):
         last = rows[-1][0]
         yield rows
@@ -86,7 +93,7 @@ def _document(
     event_category: str | None,
     tags: Sequence[object],
     newest: datetime,
-) -> SearchDocument:
+) -> tuple[int, str, str, datetime]:
     own, around = document_of(
         title=title,
         subtitle=subtitle,
@@ -97,24 +104,29 @@ def _document(
         category=category or event_category or "",
         tags=tags,
     )
-    return SearchDocument(market_id=pk, title=own, words=around, stamp=newest)
+    return pk, own, around, newest
 
 
-def _spellable(document: SearchDocument) -> set[str]:
+def _spellable(own: str, around: str) -> set[str]:
     """Return the words of a document that a person might mistype; figures and tickers are no words."""
-    words = {*document.title.split(), *document.words.split()}
+    words = {*own.split(), *around.split()}
     return {word for word in words if word.isalpha() and SHORTEST_WORD <= len(word) <= LONGEST_WORD}
 
 
 def _add_words(words: Counter[str]) -> None:
     """Add what was counted to the words that are known, and forget it."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO markets_searchword (word, count) VALUES (%s, %s) "
-            "ON CONFLICT (word) DO UPDATE SET count = markets_searchword.count + EXCLUDED.count",
-            sorted(words.items()),
-        )
+    counted = sorted(words.items())
     words.clear()
+    if not counted:
+        return
+    insert = "INSERT INTO markets_searchword (word, count) "
+    add = "ON CONFLICT (word) DO UPDATE SET count = markets_searchword.count + EXCLUDED.count"
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            columns = [list(column) for column in zip(*counted, strict=True)]
+            cursor.execute(f"{insert} SELECT * FROM unnest(%s::text[], %s::integer[]) {add}", columns)  # noqa: S608
+        else:
+            cursor.executemany(f"{insert} VALUES (%s, %s) {add}", counted)
 
 
 class Matches(Func):

@@ -222,12 +222,14 @@ def _last_complete(venue: Venue) -> datetime | None:
 def _add_and_update(
     mirror: Mirror, client: Client, *, since: datetime | None, say: Progress, hold: Callable[[], None]
 ) -> None:
-    """Pass one: store every page, the next ones being fetched and parsed meanwhile."""
-    told = 0
+    """Pass one: store and index every page, the next ones being fetched and parsed meanwhile."""
+    told, indexed = 0, mirror.seen.largest_pk
     cuts = () if since else closing_quantiles(mirror.venue, now=mirror.now)
     for pages in together(Walkers(client.walks(since=since, cuts=cuts)).pages(), markets=MARKETS_A_WRITE):
         hold()
         mirror.store(*pages)
+        # New markets now, while the venue is waited for; what changed is made up for at the end.
+        indexed = refresh_index(after=indexed).last
         if mirror.counts.seen - told >= PROGRESS_EVERY:
             told = mirror.counts.seen
             say(f"{mirror.venue}: {told:,} markets so far")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Any
 from zlib import crc32
@@ -84,7 +85,7 @@ class RowWriter:
         _send(list(rows), self._insert, self._take, self._stage, self._adapt)
 
     def add(self, rows: Iterator[tuple[Sequence[Any], bytes]]) -> None:
-        """Write rows that should all be new, each with its `csv_line`; call it inside a transaction.
+        """Write rows that should all be new, each with its JSON as `csv_line` takes it; call it inside a transaction.
 
         They are copied straight into the table while the caller still makes the next ones; where another
         writer was there first, they are written as any.
@@ -101,7 +102,7 @@ class RowWriter:
             with transaction.atomic(), _copying(self._copy) as copy:
                 while some := list(islice(rows, LINES_A_WRITE)):
                     given += [values for values, _ in some]
-                    copy.write(b"\n".join([*(line for _, line in some), b""]))
+                    copy.write(b"\n".join([*(csv_line(values, line) for values, line in some), b""]))
         except IntegrityError:
             self.write(chain(given, (values for values, _ in rows)))
 
@@ -202,11 +203,9 @@ Maker = tuple[int, Callable[[Any], Any]]
 
 def adapters(fields: Sequence[models.Field]) -> list[Maker]:
     """Say which columns' plain values the database driver takes in another form, and how they become it."""
-    return [
-        (index, connection.ops.adapt_datetimefield_value)
-        for index, field in enumerate(fields)
-        if isinstance(field, models.DateTimeField)
-    ]
+    # Most times of a batch are the run's own, and many the same day's end.
+    adapt = lru_cache(maxsize=1024)(connection.ops.adapt_datetimefield_value)
+    return [(index, adapt) for index, field in enumerate(fields) if isinstance(field, models.DateTimeField)]
 
 
 def plain_columns(model: type[models.Model], columns: Sequence[str]) -> list[Maker]:

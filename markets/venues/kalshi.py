@@ -6,9 +6,11 @@ Decimal. Tickers are never taken apart: a market's series comes from its event.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from itomarkets.lib import clock
@@ -18,7 +20,7 @@ from itomarkets.lib.venues import VenueNotFound, VenueProtocolError
 from markets.venues.base import Level, OrderBook, SideBook, sort_levels
 from markets.venues.kalshi_history import KalshiHistory
 from markets.venues.rows import BadRow, EventRow, MarketRow, Page, read_rows, walk_pages
-from markets.venues.walks import Walk, Walkers, Window, parts, walk_in_turn, walk_of, windows
+from markets.venues.walks import Sieve, Walk, Walkers, Window, parts, walk_in_turn, walk_of, windows
 from markets.venues.wire import (
     ONE,
     ZERO,
@@ -41,6 +43,7 @@ EVENTS_A_PAGE = 200
 MARKETS_A_PAGE = 1000
 BOOKS_A_CALL = 100
 EVENTS_A_CALL = 100
+EVENT_CALLS_AT_ONCE = 8
 # A window that has given more pages than this is walked to its end: parting it would fetch them again.
 PARTED_WITHIN = 16
 # The standard taker rate; a series' or an event's multiplier scales it.
@@ -244,11 +247,14 @@ class KalshiReads:
         self._now = now
         self._series: dict[str, SeriesRow] = {}
         self.history = KalshiHistory(http)
-        # Events that a page of this walk brought along.
-        self._named: set[str] = set()
+        # Events that a page of this walk brought along; one that is taken for such is asked for when it is missed.
+        self._named = Sieve()
         self._naming = threading.Lock()
+        # Its threads are started as they are needed.
+        self._askers = ThreadPoolExecutor(EVENT_CALLS_AT_ONCE, thread_name_prefix="kalshi-events")
 
     def close(self) -> None:
+        self._askers.shutdown(cancel_futures=True)
         self._http.close()
 
     def fetch_series(self) -> list[BadRow]:
@@ -275,8 +281,8 @@ class KalshiReads:
         first = [walk_of([Page(bad=tuple(bad_series))])] if bad_series else []
         if since is None:
             # One walk of Kalshi's markets is as good as all time; idle walkers make it part itself.
-            self._named = set()
-            archive = self._with_events("/historical/markets", {"mve_filter": "exclude"})
+            self._named = Sieve()
+            archive = map(self._with_events, self._market_pages("/historical/markets", {"mve_filter": "exclude"}))
             return [*first, walk_of(archive), *(self._window(window) for window in windows(cuts))]
         stamp = int(since.timestamp())
         changed = self._event_pages({"with_nested_markets": "false", "min_updated_ts": stamp})
@@ -305,28 +311,29 @@ class KalshiReads:
 
         def walk(walkers: Walkers) -> Iterator[Page]:
             sample: list[int] = []
-            for count, page in enumerate(self._with_events("/markets", params), 1):
-                yield page
+            for count, page in enumerate(self._market_pages("/markets", params), 1):
+                pieces = []
                 is_full = len(page.markets) + len(page.bad) >= MARKETS_A_PAGE
-                if not is_full or count > PARTED_WITHIN or not walkers.are_idle:
-                    continue
-                sample += [int(row.close_at.timestamp()) for row in page.markets if row.close_at is not None]
-                pieces = parts(window, sample, walkers.count)
-                if pieces:
+                if is_full and count <= PARTED_WITHIN and walkers.are_idle:
+                    sample += [int(row.close_at.timestamp()) for row in page.markets if row.close_at is not None]
+                    pieces = parts(window, sample, walkers.count)
+                    # Before this page's events are asked for: the idle need not wait for them.
                     for piece in pieces:
                         walkers.add(self._window(piece))
+                yield self._with_events(page)
+                if pieces:
                     return
 
         return walk
 
-    def _with_events(self, path: str, params: Mapping[str, Any]) -> Iterator[Page]:
-        """Yield pages of markets, each with the events that no page before it named."""
-        for page in self._market_pages(path, params):
-            with self._naming:
-                keys = sorted({row.event_key for row in page.markets if row.event_key} - self._named)
-                self._named.update(keys)
-            named = self.fetch_events(keys)
-            yield Page(events=named.events, markets=page.markets, bad=page.bad + named.bad)
+    def _with_events(self, page: Page) -> Page:
+        """Return a page of markets with the events that no page before it named."""
+        with self._naming:
+            keys = sorted(
+                key for key in {row.event_key for row in page.markets if row.event_key} if self._named.add(key)
+            )
+        named = self.fetch_events(keys)
+        return Page(events=named.events, markets=page.markets, bad=page.bad + named.bad)
 
     def _event_pages(self, params: Mapping[str, Any]) -> Iterator[Page]:
         def fetch(cursor: str) -> tuple[Page, str]:
@@ -346,14 +353,18 @@ class KalshiReads:
 
     def fetch_events(self, keys: Sequence[str]) -> Page:
         """Fetch events by their tickers; those that Kalshi does not know are left out."""
-        events: list[EventRow] = []
-        bad: list[BadRow] = []
-        for start in range(0, len(keys), EVENTS_A_CALL):
-            params = {"tickers": ",".join(keys[start : start + EVENTS_A_CALL]), "limit": EVENTS_A_PAGE}
-            for page in self._event_pages(params):
-                events += page.events
-                bad += page.bad
-        return Page(events=tuple(events), bad=tuple(bad))
+
+        def pages(some: Sequence[str]) -> list[Page]:
+            return list(self._event_pages({"tickers": ",".join(some), "limit": EVENTS_A_PAGE}))
+
+        calls = [keys[start : start + EVENTS_A_CALL] for start in range(0, len(keys), EVENTS_A_CALL)]
+        # One after the other they would hold up the page of markets that names them.
+        answers = self._askers.map(pages, calls) if len(calls) > 1 else map(pages, calls)
+        found = list(chain.from_iterable(answers))
+        return Page(
+            events=tuple(event for page in found for event in page.events),
+            bad=tuple(row for page in found for row in page.bad),
+        )
 
     def fetch_market(self, native_id: str) -> Page | None:
         """Fetch one market by its ticker from whichever tier has it; None when neither knows it."""

@@ -13,11 +13,12 @@ from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.test import APIClient, APIRequestFactory
 
+from itomarkets.lib.locks import lease
 from markets.api.pages import RankedPage
 from markets.filters import MarketFilter
-from markets.models import Market
+from markets.models import Market, SearchWord
 from markets.search import MOST_RANKED, count_facets, read_text, search_markets
-from markets.search_index import refresh_index
+from markets.search_index import IndexReport, refresh_index
 from tests.factories import make_event, make_market, make_user
 
 pytestmark = pytest.mark.django_db
@@ -164,6 +165,18 @@ def test_the_index_follows_what_markets_and_events_say_and_a_second_run_writes_n
     assert refresh_index().written == 0
     market.delete()
     assert found("gates", now) == []
+
+
+def test_a_part_of_the_index_is_brought_up_to_date_from_where_it_ended(now: datetime) -> None:
+    first, second = make_market(title="Rain in Rome"), make_market(title="Rain in Bonn")
+    report = refresh_index(after=first.pk)
+    assert (report.written, report.last) == (1, second.pk)
+    assert refresh_index(after=report.last) == IndexReport(written=0, last=second.pk)
+    assert SearchWord.objects.get(word="rain").count == 1
+    with lease("markets.search_index"):
+        assert refresh_index(after=5) == IndexReport(skipped=True, last=5)
+    assert refresh_index().written == 1
+    assert SearchWord.objects.get(word="rain").count == 2
 
 
 def test_facets_count_each_choice_as_if_it_were_the_only_change(now: datetime, monkeypatch: Any) -> None:

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from itomarkets.lib import clock
 from itomarkets.lib.locks import lease
 from markets import sync as sync_module
-from markets.models import Event, Market, QuarantinedRow, SyncRun
+from markets.models import Event, Market, QuarantinedRow, SearchDocument, SyncRun
 from markets.sync import SyncReport, sync_markets
 from tests.markets.payloads import FakeVenues, gamma_event, gamma_market, kalshi_event, kalshi_market
 
@@ -53,6 +53,22 @@ def test_a_second_run_writes_no_row(venues: FakeVenues, now: datetime) -> None:
     report = run(venues, now + timedelta(hours=1))
     assert [(one.added, one.updated, one.repriced, one.unchanged) for one in report.venues] == [(0, 0, 0, 1)] * 2
     assert list(Market.objects.values()) + list(Event.objects.values()) == before
+
+
+def test_a_run_that_is_cut_off_has_indexed_the_new_markets_that_it_stored(
+    venues: FakeVenues, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync_module, "MARKETS_A_WRITE", 1)
+    monkeypatch.setattr(sync_module, "PROGRESS_EVERY", 1)
+
+    def stop(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sync_markets(venue="kalshi", full=True, now=now, client=venues.client, progress=stop)
+    assert list(SearchDocument.objects.values_list("market", flat=True)) == list(
+        Market.objects.values_list("pk", flat=True)
+    )
 
 
 def test_new_prices_are_stored_without_calling_it_a_change(venues: FakeVenues, now: datetime) -> None:

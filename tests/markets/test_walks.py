@@ -13,7 +13,7 @@ from itomarkets.lib.venues import VenueUnavailable
 from markets.venues import kalshi
 from markets.venues.kalshi import KalshiReads
 from markets.venues.rows import MarketRow, Page
-from markets.venues.walks import Walkers, parts, walk_in_turn, walk_of, windows
+from markets.venues.walks import Sieve, Walkers, parts, walk_in_turn, walk_of, windows
 from tests.markets.payloads import FakeVenues, http, kalshi_market
 
 SECONDS = st.integers(min_value=0, max_value=10**9)
@@ -59,6 +59,12 @@ def test_an_abandoned_walk_stops_fetching() -> None:
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert len(fetched) < 10
+
+
+def test_a_sieve_forgets_no_key_and_takes_few_new_ones_for_known() -> None:
+    sieve = Sieve()
+    assert sum(map(sieve.add, map(str, range(20_000)))) > 19_990
+    assert not any(map(sieve.add, map(str, range(20_000))))
 
 
 @quick

@@ -239,7 +239,10 @@ def compare_account(*, account: VenueAccount, client: OrderClient, now: datetime
     for market_id, market in markets.items():
         there, here = told.get(market_id, ZERO), net_count(positions, market_id)
         if there != here:
-            differences.append(f"{account}: the venue holds {there} net of {market}, the ledger {here}.")
+            differences.append(
+                f"{account}: of “{market.title}” ({market.native_id}) the venue holds {_held(there)}, "
+                f"the ledger {_held(here)}."
+            )
     # The venue's word is what a new order is checked against; the ledger keeps its own sum.
     told_shards = client.cash_by_shard() if isinstance(client, KalshiOrders) else {}
     VenueAccount.objects.filter(pk=account.pk).update(
@@ -256,6 +259,11 @@ def compare_account(*, account: VenueAccount, client: OrderClient, now: datetime
 def net_count(positions: Iterable[Position], market_id: int) -> Decimal:
     """Return YES minus NO contracts of one market."""
     return sum((p.count if p.side == "yes" else -p.count for p in positions if p.market_id == market_id), ZERO)
+
+
+def _held(net: Decimal) -> str:
+    """Say how many contracts a net count is, and of which side."""
+    return "none" if net == 0 else f"{abs(net).normalize():f} {'YES' if net > 0 else 'NO'}"
 
 
 def _seconds(name: str) -> timedelta:

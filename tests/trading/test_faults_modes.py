@@ -138,7 +138,7 @@ def test_f31_an_order_placed_at_the_venue_is_never_taken_for_ours(
     report = look(now + timedelta(seconds=5))
     assert Position.objects.get(market__native_id=TICKER).count == held
     assert Order.objects.count() == 2
-    assert any("net of" in difference for difference in report.differences)
+    assert any("the venue holds" in difference for difference in report.differences)
 
 
 def test_f24_books_that_ran_away_fill_nothing_past_the_cap_and_leave_nothing_behind(

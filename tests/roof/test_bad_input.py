@@ -356,11 +356,11 @@ def test_an_empty_setting_is_its_default(value: str | None, monkeypatch: pytest.
 
 def test_windows_gets_programs_that_run_there() -> None:
     commands = {program.name: " ".join(program.arguments) for program in programs_of(8000, windows=True)}
-    assert set(commands) == {"worker", "trading", "web", "beat"}
+    assert set(commands) == {"worker", "trading", "stream", "web", "beat"}
     assert "uvicorn itomarkets.asgi:application" in commands["web"]
     assert " -B" not in commands["worker"]
     unix = {program.name: " ".join(program.arguments) for program in programs_of(8000, windows=False)}
-    assert set(unix) == {"worker", "trading", "web"}
+    assert set(unix) == {"worker", "trading", "stream", "web"}
     assert " -B" in unix["worker"]
 
 

@@ -53,7 +53,9 @@ class Command(BaseCommand):
         # The pages are served on this machine alone, by plain http.
         environment = {"INSECURE_HTTP": "1", **os.environ, "PYTHONUNBUFFERED": "1"}
         supervisor = Supervisor(environment=environment, log_folder=settings.VAR_DIR / "logs")
-        signal.signal(signal.SIGTERM, _as_interrupt)
+        # Ctrl-C as well: what a script starts in the background is born deaf to it.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _as_interrupt)
         try:
             self._prepare()
             if settings.VENUES == "sandbox":
@@ -169,7 +171,7 @@ def _manage(*arguments: str) -> list[str]:
 
 
 def programs_of(port: int, *, windows: bool) -> list[Program]:
-    """List the programs that run beside the stand-in: workers, their beat, and the pages."""
+    """List the programs that run beside the stand-in: workers, their beat, the stream of quotes, and the pages."""
     celery = [sys.executable, "-m", "celery", "-A", "itomarkets"]
     pages = [sys.executable, "-m"]
     if windows:
@@ -185,6 +187,7 @@ def programs_of(port: int, *, windows: bool) -> list[Program]:
     programs = [
         Program("worker", default if windows else [*default, "-B", *schedule]),
         Program("trading", [*worker, "-c", "1", "-Q", "trading", "-n", "trading@%h"]),
+        Program("stream", _manage("stream_quotes")),
         Program("web", pages),
     ]
     if windows:

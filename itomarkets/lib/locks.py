@@ -1,15 +1,21 @@
 """Leases by row: a beat job takes one, and skips if another run holds it."""
 
+import logging
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from uuid import uuid4
 
 from django.apps import apps
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import F, Q
 
 from itomarkets.lib import clock
+
+logger = logging.getLogger(__name__)
+BEAT_SECONDS = 30.0
 
 
 @contextmanager
@@ -73,3 +79,34 @@ def extend(name: str, fence: int, *, seconds: int) -> bool:
     model = apps.get_model("records", "Lease")
     until = clock.machine_now() + timedelta(seconds=seconds)
     return bool(model.objects.filter(name=name, fence=fence).exclude(holder="").update(until=until))
+
+
+@contextmanager
+def kept(name: str, fence: int, *, seconds: int, longest: float) -> Iterator[None]:
+    """Extend the named lease by `seconds`, again and again, from a thread, while this block runs.
+
+    A process that is killed takes the thread along, so its lease runs out soon. After `longest` seconds it is
+    extended no more: what hangs must give way at last.
+    """
+    ended = threading.Event()
+    until = time.monotonic() + longest - seconds
+
+    def beat() -> None:
+        try:
+            while not ended.wait(BEAT_SECONDS) and time.monotonic() < until:
+                try:
+                    if not extend(name, fence, seconds=seconds):
+                        logger.warning("The lease %s is another's meanwhile.", name)
+                        return
+                except DatabaseError as error:
+                    logger.warning("The lease %s could not be extended yet: %s", name, error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=beat, name=f"lease-{name}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -8,12 +8,14 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from itomarkets.lib import clock
-from itomarkets.lib.locks import lease
+from itomarkets.lib.locks import kept, lease
 from itomarkets.records.models import JobRun, Lease
 
 Status = JobRun.Status
 # A run that was asked for and that no worker has begun by then is asked for anew: its message was lost.
 QUEUED_FOR = timedelta(minutes=15)
+# A killed run is in nobody's way for longer.
+HELD_SECONDS = 90
 
 
 def ask_for_run(name: str, *, now: datetime) -> tuple[JobRun, bool]:
@@ -42,10 +44,12 @@ def _under_way(name: str) -> JobRun | None:
 def run_job(name: str, job: Callable[[], Any], *, lease_seconds: int = 600, run_id: int | None = None) -> JobRun:
     """Run `job` under the lease of its name and keep a JobRun; skips when another run holds the lease.
 
+    The lease is short and kept while the job runs, for `lease_seconds` at most: a killed run is taken up again soon.
     `run_id` names the row that `ask_for_run` made; its second message runs nothing. The job's report
     (a dataclass or a dict of JSON values) is stored. An error is stored and raised.
     """
-    with lease(f"job:{name}", seconds=lease_seconds) as fence:
+    held = min(lease_seconds, HELD_SECONDS)
+    with lease(f"job:{name}", seconds=held) as fence:
         started = {"status": Status.SKIPPED if fence is None else Status.RUNNING, "started_at": clock.now()}
         if fence is None:
             started |= {"finished_at": clock.now()}
@@ -59,7 +63,8 @@ def run_job(name: str, job: Callable[[], Any], *, lease_seconds: int = 600, run_
         if fence is None:
             return run
         try:
-            report = job()
+            with kept(f"job:{name}", fence, seconds=held, longest=lease_seconds):
+                report = job()
         except BaseException as error:  # Ctrl-C, too: a run that has ended must not look as if it went on
             run.status, run.error, run.finished_at = (
                 Status.FAILED,

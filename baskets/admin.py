@@ -10,17 +10,19 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from baskets import suggestions
-from baskets.effects import effect_of
+from baskets import proposals, suggestions
+from baskets.effects import Effect, effect_of, effect_of_targets
 from baskets.method import RuleError, method_of
 from baskets.models import (
     Basket,
     Composition,
     Constituent,
     MarketResult,
+    MinuteMark,
     OfficialFixing,
     Override,
     PriceHistory,
+    Proposal,
     Suggestion,
 )
 from baskets.rebuild import BuildReport, rebuild_baskets
@@ -111,7 +113,7 @@ class BasketAdmin(ReadOnly, admin.ModelAdmin):
         if not chosen:
             messages.warning(request, "Only active system baskets can be rebuilt; none was chosen.")
             return
-        say_report(request, rebuild_baskets(chosen, now=clock.now()))
+        say_report(request, rebuild_baskets(chosen, now=clock.now(), actor=request.user))
 
 
 class ConstituentInline(ReadOnly, admin.TabularInline):
@@ -135,6 +137,15 @@ class PriceHistoryAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ["basket"]
 
 
+@admin.register(MinuteMark)
+class MinuteMarkAdmin(ReadOnly, admin.ModelAdmin):
+    """What fixings of a minute are sums of, the newest minute first."""
+
+    list_display = ["at", "market", "side", "price", "reason", "age_seconds", "bid", "ask"]
+    list_select_related = ["market"]
+    ordering = ["-at", "market", "side"]
+
+
 @admin.register(OfficialFixing)
 class OfficialFixingAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["basket", "day", "value", "gauge_sum", "minutes", "stale_weight", "made_at"]
@@ -155,6 +166,14 @@ class NotesForm(ActionForm):
     """What a reviewer tells the person who asked."""
 
     notes = forms.CharField(required=False, max_length=2_000, label="Notes")
+
+
+def show_effect(effect: Effect) -> SafeString:
+    """Lay out a change: the sums in sentences, then each leg's weight before and after."""
+    lines = [(clean(line.question), line.side.upper(), line.words) for line in effect.lines]
+    table = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", lines)
+    sums = format_html_join("", "<p>{}</p>", [[sentence] for sentence in effect.sentences])
+    return format_html("{}<table>{}</table>", sums, table)
 
 
 DECISION = ["reviewer", "reviewed_at", "notes", "result"]
@@ -215,10 +234,7 @@ class SuggestionAdmin(ReadOnly, admin.ModelAdmin):
             effect = effect_of(type=row.type, basket=row.basket, legs=suggestions.legs_of(row), now=clock.now())
         except suggestions.SuggestionRefused as error:
             return str(error)
-        lines = [(clean(line.question), line.side.upper(), line.words) for line in effect.lines]
-        table = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", lines)
-        sums = format_html_join("", "<p>{}</p>", [[sentence] for sentence in effect.sentences])
-        return format_html("{}<table>{}</table>", sums, table)
+        return show_effect(effect)
 
     @admin.action(description="Approve, with the notes", permissions=["review"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Suggestion]) -> None:
@@ -240,6 +256,52 @@ class SuggestionAdmin(ReadOnly, admin.ModelAdmin):
                 done += 1
         if done:
             messages.success(request, f"{done} suggestion{'s' if done != 1 else ''} {word}.")
+
+
+@admin.register(Proposal)
+class ProposalAdmin(ReadOnly, admin.ModelAdmin):
+    action_form = NotesForm
+    list_display = ["basket", "status", "reason", "limit", "turnover", "cost", "created_at", "reviewer", "reviewed_at"]
+    list_filter = ["status", "basket"]
+    list_select_related = ["basket", "reviewer"]
+    search_fields = ["basket__name", "reason"]
+    ordering = ["-created_at"]
+    actions = ["approve", "reject"]
+    fields = ["basket", "base", "status", "reason", "limit", "turnover", "cost", "created_at", "effect", *DECISION]
+
+    def has_review_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("baskets.review_proposal")
+
+    @admin.display(description="what an approval would do now")
+    def effect(self, row: Proposal) -> SafeString | str:
+        if row.status != Proposal.Status.PENDING:
+            return "decided"
+        try:
+            targets = proposals.legs_of(row)
+        except proposals.ProposalRefused as error:
+            return str(error)
+        return show_effect(effect_of_targets(basket=row.basket, targets=targets, now=clock.now()))
+
+    @admin.action(description="Approve, with the notes", permissions=["review"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[Proposal]) -> None:
+        self._decide(request, queryset, proposals.approve, "approved")
+
+    @admin.action(description="Reject, with the notes", permissions=["review"])
+    def reject(self, request: HttpRequest, queryset: QuerySet[Proposal]) -> None:
+        self._decide(request, queryset, proposals.reject, "rejected")
+
+    def _decide(self, request: HttpRequest, queryset: QuerySet[Proposal], decide: Any, word: str) -> None:
+        notes = request.POST.get("notes", "")
+        done = 0
+        for row in queryset.select_related("base").order_by("created_at"):
+            try:
+                decide(proposal=row, reviewer=request.user, now=clock.now(), notes=notes)
+            except proposals.ProposalRefused as error:
+                messages.error(request, f"{row.basket.name}: {error}")
+            else:
+                done += 1
+        if done:
+            messages.success(request, f"{done} proposal{'s' if done != 1 else ''} {word}.")
 
 
 class OverrideForm(forms.ModelForm):
@@ -303,7 +365,7 @@ class OverrideAdmin(admin.ModelAdmin):
     def rebuild(self, request: HttpRequest, queryset: QuerySet[Override]) -> None:
         ids = {pk for pair in queryset.values_list("basket_id", "target_id") for pk in pair if pk is not None}
         chosen = Basket.objects.filter(pk__in=ids, kind=Basket.Kind.SYSTEM, is_active=True).select_related("theme")
-        say_report(request, rebuild_baskets(list(chosen), now=clock.now()))
+        say_report(request, rebuild_baskets(list(chosen), now=clock.now(), actor=request.user))
 
 
 def _audit(request: HttpRequest, action: str, row: Override) -> None:

@@ -73,6 +73,14 @@ def effect_of(*, type: str, basket: Basket | None, legs: Sequence[LegDraft], now
     said = {leg.market_id: Word(leg.market_id, not adds, leg.side if adds else "") for leg in legs}
     try:
         targets = targets_by_words(basket=basket, words={**words_for(basket, now=now), **said}, now=now)
+    except CompositionRefused as error:
+        return Effect(refusal=str(error))
+    return effect_of_targets(basket=basket, targets=targets, now=now)
+
+
+def effect_of_targets(*, basket: Basket, targets: Sequence[TargetLeg], now: datetime) -> Effect:
+    """Reckon what holding these legs instead would do; nothing is fetched or written."""
+    try:
         reckoned = reckon(basket=basket, legs=targets, now=now)
     except CompositionRefused as error:
         return Effect(refusal=str(error))

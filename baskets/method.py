@@ -50,6 +50,9 @@ class Method:
     drift_band: Decimal = Decimal("0.10")
     cash_limit: Decimal = Decimal("0.25")
     roll_policy: str = "hold_cash"
+    # A change that turns over or costs a larger share of the value waits for a reviewer.
+    auto_turnover: Decimal = Decimal("0.60")
+    auto_cost: Decimal = Decimal("0.10")
 
     @property
     def time_to_close(self) -> timedelta:
@@ -73,6 +76,8 @@ BOUNDS: dict[str, tuple[Decimal, Decimal]] = {
     "rebalance_days": (Decimal(1), Decimal(3_650)),
     "drift_band": (Decimal("0.01"), Decimal(1)),
     "cash_limit": (Decimal(0), Decimal(1)),
+    "auto_turnover": (Decimal(0), Decimal(1)),
+    "auto_cost": (Decimal(0), Decimal(1)),
 }
 CHOICES = {"scheme": SCHEMES, "roll_policy": ROLL_POLICIES}
 

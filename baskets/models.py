@@ -320,6 +320,46 @@ class BackfillRun(models.Model):
         return f"{self.basket_id}: {self.days} days, {self.status}"
 
 
+class Proposal(models.Model):
+    """A change of a system basket that is larger than what is applied by itself; a reviewer decides."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Pending"
+        APPROVED = "approved", "Approved"
+        REJECTED = "rejected", "Rejected"
+        SUPERSEDED = "superseded", "Superseded"
+
+    basket = models.ForeignKey(Basket, on_delete=models.CASCADE, related_name="proposals")
+    # What was held when it was proposed; it can be applied only to that.
+    base = models.ForeignKey(Composition, on_delete=models.CASCADE, related_name="+")
+    # [{"market": id, "side": "yes", "weight": "0.25", "why": ""}]
+    legs = models.JSONField()
+    # Why the basket was looked at, and which limit its change passes.
+    reason = models.CharField(max_length=200)
+    limit = models.CharField(max_length=200)
+    # Half the sum of the weights' changes, and the cost at bids and asks with fees: shares of the value then.
+    turnover = WeightField()
+    cost = WeightField()
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    reviewer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    notes = models.TextField(blank=True)
+    result = models.ForeignKey(Composition, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["basket"], condition=Q(status="pending"), name="proposal_one_waits")
+        ]
+        permissions = [("review_proposal", "Can approve and reject proposals")]
+
+    def __str__(self) -> str:
+        return f"{self.basket_id}: {self.reason}"
+
+
 class Suggestion(models.Model):
     """A user's wish to change what everybody sees; a reviewer decides."""
 

@@ -11,7 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from baskets.chart import ChartPoint, ChartSeries, chart_series
 from baskets.factors import FactorLine, factors_of
 from baskets.legs import current_compositions
-from baskets.models import Basket, Composition, Constituent, OfficialFixing, Override
+from baskets.models import Basket, Composition, Constituent, OfficialFixing, Override, Proposal
 from baskets.results import Correction, corrections_of
 from baskets.valuation import BasketValue, HistoryPoint, LegValue, held_legs, recent_points, value_legs
 from itomarkets.lib.venues import Venue
@@ -267,6 +267,13 @@ def basket_detail(basket: Basket, *, now: datetime) -> BasketDetail:
         official=OfficialFixing.objects.filter(basket=basket).order_by("-day").first(),
         corrections=corrections_of(basket),
     )
+
+
+def waiting_change(basket: Basket) -> Proposal | None:
+    """Return the change that waits for a reviewer, if there is one; a person's own basket has none."""
+    if basket.kind != Basket.Kind.SYSTEM:
+        return None
+    return Proposal.objects.filter(basket=basket, status=Proposal.Status.PENDING).first()
 
 
 def _detail_leg(row: Constituent, value: LegValue | None, factor: FactorLine | None) -> DetailLeg:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from baskets.candidates import Word, labelled_sides, named_candidates, series_of, theme_candidates, words_for
 from baskets.choice import choose
-from baskets.compositions import CompositionRefused, TargetLeg, create_composition, current_composition
+from baskets.compositions import CompositionRefused, TargetLeg, create_composition, current_composition, reckon
 from baskets.demand import demand_held, refresh_markets
 from baskets.eligibility import Candidate, count_reasons, quoted_reasons, state_reasons
 from baskets.fixing import Fixing, fix_baskets
@@ -17,6 +17,7 @@ from baskets.importance import write_importance
 from baskets.legs import HeldLeg, books_of, held_legs
 from baskets.method import Method, RuleError, method_of
 from baskets.models import Basket, Composition
+from baskets.proposals import beyond_limits, propose, supersede
 from baskets.triggers import FIRST, label_triggers, override_triggers, schedule_triggers, value_triggers
 from baskets.weights import capped_weights, parts_of
 from categorization.models import Theme
@@ -124,8 +125,12 @@ def rebuild_baskets(
     progress: Progress | None = None,
     refresh: Refresh = refresh_markets,
     because: str = "",
+    actor: Any = None,
 ) -> BuildReport:
-    """Rebuild those of the system baskets that have a trigger (all of them, if `because` says why)."""
+    """Rebuild those of the system baskets that have a trigger (all of them, if `because` says why).
+
+    A change beyond staff's limits waits for a reviewer, unless one asks for it: `actor`.
+    """
     say = progress or (lambda text: None)
     fixings = {fixing.basket_id: fixing for fixing in fix_baskets(held_legs(basket_ids=[b.pk for b in baskets]), now)}
     plans, lines = [], []
@@ -150,7 +155,7 @@ def rebuild_baskets(
         BasketLine(plan.basket.slug, len(plan.held), 0, False, "nothing to do") for plan in plans if not plan.triggers
     ]
     for plan in due:
-        line = _rebuild(plan, now=now)
+        line = _rebuild(plan, now=now, actor=actor)
         lines.append(line)
         say(f"{line.slug}: {line.legs} legs of {line.eligible} eligible; {line.reason}")
     demand_held(now=now)
@@ -195,8 +200,8 @@ def _find_candidates(plan: _Plan, *, now: datetime) -> None:
     plan.lost_series = series_of(plan.held.keys() - live)
 
 
-def _rebuild(plan: _Plan, *, now: datetime) -> BasketLine:
-    """Choose, weigh and, if what is held would change, write the next composition."""
+def _rebuild(plan: _Plan, *, now: datetime, actor: Any) -> BasketLine:
+    """Choose, weigh and, if what is held would change, write or propose the next composition."""
     books = books_of([c.market_id for c in (*plan.candidates, *plan.pinned)])
     sides = {market_id: leg.side for market_id, leg in plan.held.items()}
     marks = {}
@@ -228,9 +233,18 @@ def _rebuild(plan: _Plan, *, now: datetime) -> BasketLine:
     try:
         targets = target_legs(legs, plan.words, plan.method)
         if not _is_change(plan, targets):
+            supersede(basket=plan.basket, now=now)
             return line(False, f"looked at ({reason}); nothing to change", len(sides))
+        reckoned = reckon(basket=plan.basket, legs=targets, now=now)
+        limit = beyond_limits(reckoned, plan.method)
+        if limit and not actor:
+            said = propose(
+                basket=plan.basket, legs=targets, reckoned=reckoned, reason=_sentence(reason), limit=limit, now=now
+            )
+            return line(False, said, len(sides))
         with transaction.atomic():
-            create_composition(basket=plan.basket, legs=targets, reason=_sentence(reason), now=now)
+            create_composition(basket=plan.basket, legs=targets, reason=_sentence(reason), now=now, actor=actor)
+            supersede(basket=plan.basket, now=now)
     except (CompositionRefused, ValueError) as error:
         return line(False, f"not changed: {error}", len(sides))
     return line(True, reason, len(targets))

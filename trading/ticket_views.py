@@ -20,7 +20,7 @@ from accounts.people import person_of
 from accounts.stepup import MONEY_SCOPES, needs_step_up
 from baskets.models import Basket
 from baskets.reading import basket_detail as read_basket
-from baskets.reading import chart_series, visible_to
+from baskets.reading import chart_series, visible_to, waiting_change
 from baskets.views import SPANS
 from itomarkets.lib import clock
 from itomarkets.lib.rounding import ZERO
@@ -67,6 +67,7 @@ def _basket_page(request: HttpRequest, basket: Basket, ticket: Ticket, now: date
         "overrides": detail.overrides,
         "backfill": basket.backfill_runs.order_by("-created_at").first(),
         "official": detail.official,
+        "proposal": waiting_change(basket),
         "official_level": detail.official_level,
         "spans": SPANS,
         "first_span": FIRST_SPAN,

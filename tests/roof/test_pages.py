@@ -346,7 +346,7 @@ def test_the_bigger_pages_have_a_fixed_cost_too(
     for path, most in (
         ("/", 14),
         ("/dashboard", 20),
-        ("/baskets/basket-1", 20),
+        ("/baskets/basket-1", 21),
         (f"/markets/{market.pk}", 17),
         ("/builder", 12),
         ("/builder/search?q=rates", 6),

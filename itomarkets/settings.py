@@ -73,6 +73,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 
 MIDDLEWARE = [
@@ -239,6 +241,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "itomarkets.lib.api_renderers.PagesForPeople",
     "DEFAULT_PARSER_CLASSES": ["itomarkets.lib.api_parsers.JsonParser"],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.BucketThrottle"],
+    "DEFAULT_SCHEMA_CLASS": "itomarkets.api_docs.schema.Schema",
     "EXCEPTION_HANDLER": "itomarkets.lib.api_handler.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,
     # A format is chosen by nobody: there is one.
@@ -246,6 +249,18 @@ REST_FRAMEWORK = {
     # How many proxies of ours stand before us: a caller's address is what the outermost one of them saw.
     "NUM_PROXIES": PROXIES,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Itô Markets",
+    "DESCRIPTION": "Weighted baskets of prediction markets: read them, price them, trade them.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "LICENSE": {"name": "MIT"},
+    "SERVE_INCLUDE_SCHEMA": False,
+    # Choices are told where they stand: enumerations of their own would all want names.
+    "POSTPROCESSING_HOOKS": [],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "COMPONENT_SPLIT_PATCH": False,
 }
 # Requests an hour: of one key unless staff gave it more, of all that one person does, of an address without a key.
 API_KEY_RATE_PER_HOUR = env.count("API_KEY_RATE_PER_HOUR", default=1_000)

@@ -46,6 +46,7 @@ class _KeyView(ApiView):
 class ApiKeyList(_KeyView):
     """GET: the caller's keys, the newest first. POST: make one; its secret is in this answer and never again."""
 
+    is_list = True
     answers = {"GET": ApiKeySerializer, "POST": NewKeyShape}
     accepts = {"POST": NewKeySerializer}
 

@@ -57,6 +57,7 @@ class BasketView(ApiView):
 class BasketList(BasketView):
     """GET: baskets that the caller may see. POST: make an own one; only its owner sees it."""
 
+    is_list = True
     required_scopes = {"GET": Scope.BASKETS_READ, "POST": Scope.BASKETS_WRITE}
     parameters = {"GET": ("search", "kind", "theme", "owner", "slug", "sort", *PAGE_PARAMETERS)}
     answers = {"GET": shapes.BasketShape, "POST": shapes.BasketDetailShape}

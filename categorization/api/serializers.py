@@ -39,7 +39,7 @@ class LabelledMarketShape(MarketShape):
     direction = serializers.IntegerField(allow_null=True)
 
 
-class ChoiceShape(Shape):
+class FacetShape(Shape):
     """A choice of a filter, and how many markets it would find."""
 
     value = serializers.CharField()
@@ -53,15 +53,15 @@ class FacetsShape(Shape):
     where the words were mistyped.
     """
 
-    venue = ChoiceShape(many=True)
-    category = ChoiceShape(many=True)
-    status = ChoiceShape(many=True)
-    theme = ChoiceShape(many=True)
+    venue = FacetShape(many=True)
+    category = FacetShape(many=True)
+    status = FacetShape(many=True)
+    theme = FacetShape(many=True)
     is_cut = serializers.BooleanField()
     corrected = serializers.CharField(allow_blank=True)
 
 
-class QuoteShape(Shape):
+class BestPricesShape(Shape):
     """The best prices of the order book, when the venue says it stood so, and when we received it."""
 
     yes_bid = DecimalText(allow_null=True)
@@ -111,7 +111,7 @@ class MarketDetailShape(LabelledMarketShape):
     liquidity = DecimalText(allow_null=True)
     open_interest = DecimalText(allow_null=True)
     exclusive_event = serializers.BooleanField()
-    quote = QuoteShape(allow_null=True)
+    quote = BestPricesShape(allow_null=True)
     pairs = PairShape(many=True)
 
 

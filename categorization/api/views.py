@@ -21,6 +21,7 @@ from markets.models import Market
 class MarketSearch(ApiView):
     """GET: search both venues' markets, busiest first; the filters are those of the pages."""
 
+    is_list = True
     required_scopes = {"GET": Scope.MARKETS_READ}
     parameters = {"GET": (*ClassifiedMarketFilter.base_filters, *PAGE_PARAMETERS)}
     answers = {"GET": serializers.LabelledMarketShape}
@@ -78,6 +79,7 @@ class MarketClassification(MarketView):
 class ThemeList(ApiView):
     """GET: the themes, in the taxonomy's order."""
 
+    is_list = True
     required_scopes = {"GET": Scope.MARKETS_READ}
     answers = {"GET": serializers.ThemeShape}
 
@@ -89,6 +91,7 @@ class ThemeList(ApiView):
 class FactorList(ApiView):
     """GET: the risk factors, in the taxonomy's order; `theme` narrows them."""
 
+    is_list = True
     required_scopes = {"GET": Scope.MARKETS_READ}
     parameters = {"GET": ("theme",)}
     answers = {"GET": serializers.FactorShape}

@@ -32,6 +32,8 @@ class ApiView(APIView):
     # What a method reads and what it answers (of a list: one row), for the schema and for the tests.
     accepts: ClassVar[dict[str, type[Serializer[Any]]]] = {}
     answers: ClassVar[dict[str, type[Serializer[Any]]]] = {}
+    # Whether GET answers rows, as `results` with links to the pages beside them.
+    is_list: ClassVar[bool] = False
     # The methods that move money: closed while they cannot be counted.
     moves_money: ClassVar[tuple[str, ...]] = ()
 

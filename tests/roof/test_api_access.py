@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -117,7 +118,7 @@ class World:
 def world(now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("baskets.tasks.run_backfill.delay", lambda run_id: None)
     monkeypatch.setattr("trading.quoting.book_reader", lambda mode: lambda markets: {})
-    monkeypatch.setattr("baskets.editing.refresh_markets", lambda ids, now: "")
+    monkeypatch.setattr("baskets.demand.refresh_quotes", lambda now, market_ids: SimpleNamespace(sentence=""))
     owner = make_user()
     factor = make_theme().factors.get()
     market = make_labelled(factor, now)

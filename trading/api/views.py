@@ -161,6 +161,7 @@ class BasketTrades(TradingView):
 class TradeList(TradingView):
     """GET: the caller's trades, newest first."""
 
+    is_list = True
     required_scopes = {"GET": Scope.TRADES_READ}
     parameters = {
         "GET": (
@@ -237,6 +238,7 @@ class TradeChoices(TradingView):
 class PositionList(TradingView):
     """GET: what the caller holds in one mode, valued at what the bids pay now."""
 
+    is_list = True
     required_scopes = {"GET": Scope.TRADES_READ}
     parameters = {"GET": ("mode", "basket", *PAGE_PARAMETERS)}
     answers = {"GET": shapes.PositionShape}

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.people import person_of
-from baskets import suggestions
+from baskets import curating, suggestions
 from baskets.compositions import current_composition
 from baskets.draft_session import (
     Draft,
@@ -82,13 +82,13 @@ def builder_preview(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def builder_save(request: HttpRequest) -> HttpResponse:
-    """Save the draft as a private basket, show what it would do as a suggestion, or send it to the reviewers."""
+    """Save the draft as a private basket, or show what it would do, suggest it, or have a reviewer save it for all."""
     draft = posted_draft(request.POST, load_draft(request.session))
     store_draft(request.session, draft)
     now = clock.now()
     legs = _legs(draft)
     intent = request.POST.get("intent")
-    if intent not in ("suggest", "weigh"):
+    if intent not in ("suggest", "weigh", "curate"):
         try:
             basket = create_custom_basket(
                 user=person_of(request), name=draft.name, description=draft.description, legs=legs, now=now
@@ -104,6 +104,8 @@ def builder_save(request: HttpRequest) -> HttpResponse:
         return render(
             request, "baskets/builder.html", _page(request, draft, suggest=wish, **_effect(wish, target, legs, now))
         )
+    if intent == "curate":
+        return _curate(request, draft, legs, wish, target, now)
     try:
         suggestions.submit(
             user=person_of(request),
@@ -121,6 +123,29 @@ def builder_save(request: HttpRequest) -> HttpResponse:
     clear_draft(request.session)
     messages.success(request, "Sent. A reviewer reads it; the answer will stand here.")
     return redirect("suggestion-list")
+
+
+def _curate(
+    request: HttpRequest,
+    draft: Draft,
+    legs: list[LegDraft],
+    wish: SuggestionForm,
+    target: Basket | None,
+    now: datetime,
+) -> HttpResponse:
+    """Save the draft as a reviewer's overrides of the system basket that was chosen."""
+    try:
+        if target is None:
+            raise EditRefused("Choose the system basket that should change.")
+        version = curating.save_as_overrides(
+            basket=target, legs=legs, reason=wish.reason, reviewer=person_of(request), now=now
+        )
+    except EditRefused as error:
+        page = _page(request, draft, errors=[str(error)], suggest=wish)
+        return render(request, "baskets/builder.html", page, status=422)
+    clear_draft(request.session)
+    messages.success(request, f"“{target.name}” is now at version {version.version}; your words stand on its page.")
+    return HttpResponseRedirect(f"{reverse('basket-detail', args=[target.slug])}#overrides")
 
 
 @login_required
@@ -160,6 +185,7 @@ def _page(
         **_draft(request, draft, now, errors=errors),
         "suggest": suggest or SuggestionForm(),
         "effect": effect,
+        "may_curate": request.user.has_perms(curating.PERMISSIONS),
         "suggestion_types": Suggestion.Type.choices,
         "targets": Basket.objects.filter(kind=Basket.Kind.SYSTEM, is_active=True).order_by("name"),
         "filters": filters,

@@ -374,6 +374,8 @@ class Suggestion(models.Model):
         REJECTED = "rejected", "Rejected"
         WITHDRAWN = "withdrawn", "Withdrawn"
 
+    # What the API calls it: it says nothing of how many there are.
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="suggestions")
     type = models.CharField(max_length=6, choices=Type)
     basket = models.ForeignKey(Basket, null=True, blank=True, on_delete=models.CASCADE, related_name="suggestions")

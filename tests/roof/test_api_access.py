@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import ApiKey, User
-from baskets.models import BackfillRun, Basket
+from baskets.models import BackfillRun, Basket, Suggestion
 from baskets.snapshots import record_prices
 from itomarkets.lib import clock
 from itomarkets.lib.scopes import Scope
@@ -31,7 +31,7 @@ from trading.models import Order, Position, TicketQuote, Trade, VenueAccount
 pytestmark = pytest.mark.django_db
 D = Decimal
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-ANY_KEY, SESSION, SECRET = "any key", "session alone", "cron secret"
+ANY_KEY, SESSION, SECRET, REVIEWERS = "any key", "session alone", "cron secret", "reviewers' sessions"
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,16 @@ B, M = "api/v1/baskets/<basket:basket_id>", "api/v1/markets/<market:market_id>"
 READ, WRITE, MARKETS = Scope.BASKETS_READ.value, Scope.BASKETS_WRITE.value, Scope.MARKETS_READ.value
 TRADES, TRADE = Scope.TRADES_READ.value, Scope.TRADES_WRITE.value
 KEY, ONE_KEY = "api/internal/api-keys/<slug:prefix>", "/api/internal/api-keys/{prefix}"
+SUGGESTION, ONE_SUGGESTION = "/api/suggestions/baskets/{suggestion}", "api/suggestions/baskets/<uuid:suggestion_id>"
 ROWS = {
     "api/internal/api-keys": Row("/api/internal/api-keys", {"GET": SESSION, "POST": SESSION}),
     KEY: Row(ONE_KEY, {"DELETE": SESSION}, True),
     f"{KEY}/rotate": Row(f"{ONE_KEY}/rotate", {"POST": SESSION}, True),
     f"{KEY}/usage": Row(f"{ONE_KEY}/usage", {"GET": SESSION}, True),
+    "api/suggestions/baskets": Row("/api/suggestions/baskets", {"GET": SESSION, "POST": SESSION}),
+    ONE_SUGGESTION: Row(SUGGESTION, {"GET": SESSION, "DELETE": SESSION}, True),
+    f"{ONE_SUGGESTION}/approve": Row(f"{SUGGESTION}/approve", {"POST": REVIEWERS}),
+    f"{ONE_SUGGESTION}/reject": Row(f"{SUGGESTION}/reject", {"POST": REVIEWERS}),
     "api/cron/sync-markets": Row("/api/cron/sync-markets", {"POST": SECRET}),
     "api/cron/record-prices": Row("/api/cron/record-prices", {"POST": SECRET}),
     "api/cron/runs/<int:run_id>": Row("/api/cron/runs/1", {"GET": SECRET}),
@@ -148,12 +153,17 @@ def world(now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
     Position.objects.create(
         account=account, market=market, basket=basket, side="yes", count=D(10), cost=D(5), updated_at=now
     )
+    suggestion = Suggestion.objects.create(
+        user=owner, type="new", name="A new one", reason="It is missing.", created_at=now,
+        legs=[{"market": market.pk, "side": "yes", "weight": "1"}],
+    )  # fmt: skip
     words = {
         "basket": basket.public_id,
         "market": f"kalshi:{market.native_id}",
         "run": str(run.pk),
         "quote": str(quote.pk),
         "trade": str(trade.pk),
+        "suggestion": str(suggestion.public_id),
         "prefix": make_key(owner, now, name="victim").row.prefix,
     }
     return World(owner, words)
@@ -215,9 +225,11 @@ def expected(row: Row, needed: str | None) -> dict[str, str]:
     """Say what each caller must find."""
     foreign = "not there" if row.is_own else "let in"
     people = {"nobody": "stranger", "owner": "let in", "other": foreign, "staff": foreign}
+    if needed == REVIEWERS:
+        people |= {"owner": "forbidden", "other": "forbidden", "staff": "let in"}
     if SECRET in row.methods.values():
         return dict.fromkeys([*people, "other's key", *Scope.values], "stranger")
-    if SESSION in row.methods.values():
+    if SESSION in row.methods.values() or REVIEWERS in row.methods.values():
         # A key is nobody here, whatever it may do elsewhere.
         keys = dict.fromkeys(["other's key", *Scope.values], "stranger")
     elif needed == ANY_KEY:
@@ -299,22 +311,23 @@ FUZZ = {
 def test_no_body_assigns_what_is_not_its_to_assign(path: str, method: str, world: World) -> None:
     row, view = ROWS[path], routes()[path]
     accepted = set(view.accepts[method]().fields)
+    is_decided = REVIEWERS in row.methods.values()
+    caller = signed_in(make_user(is_staff=True, is_superuser=True) if is_decided else world.owner)
     before = counts()
     for name, value in FUZZ.items():
         if name in accepted:
             continue
-        answer = send(row, world, method, signed_in(world.owner), **{name: value})
+        answer = send(row, world, method, caller, **{name: value})
         assert answer.status_code == 400, (name, answer.content)
         assert name in answer.json()["errors"]
     for text in ("[]", "null", "17", '"text"', "{", "[[" * 5_000, '{"a": NaN}', "\ufeff{}"):
-        client, path_ = signed_in(world.owner), world.fill(row.path)
-        answer = client.generic(
-            method, path_, text, content_type="application/json", headers={"Idempotency-Key": "once"}
+        answer = caller.generic(
+            method, world.fill(row.path), text, content_type="application/json", headers={"Idempotency-Key": "once"}
         )
         assert answer.status_code == 400, (text[:20], answer.content)
     assert counts() == before
 
 
 def counts() -> dict[str, int]:
-    rows: tuple[Any, ...] = (User, ApiKey, Basket, TicketQuote, Trade, Order, Position)
+    rows: tuple[Any, ...] = (User, ApiKey, Basket, TicketQuote, Trade, Order, Position, Suggestion)
     return {model.__name__: model.objects.count() for model in rows}

@@ -17,11 +17,11 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from itomarkets.lib import clock
-from itomarkets.lib.compiled import compiled
+from itomarkets.lib.compiled import compiled, read_ahead
 from itomarkets.lib.venues import VenueError
 from trading.attempts import next_attempts
 from trading.fanout import Answers, Calls, Ready, letters_of, look_up_all
-from trading.holding import deny, hold_if_short, next_orders, orders_of, waits_for_choice
+from trading.holding import all_orders, deny, hold_if_short, next_orders, orders_of, waits_for_choice
 from trading.limits import send_deadline
 from trading.models import Fill, Order, OrderEvent, Trade, TradeAction, VenueAccount
 from trading.positions import book_fills
@@ -77,8 +77,10 @@ def run_trade(
     still_open = 0
     try:
         while True:
-            trade = _trade(trade_id)
-            moved = run.send(trade)
+            with read_ahead(_trades.asked(trade_id=run.trade_id), all_orders.asked(trade_id=run.trade_id)):
+                trade = _trade(trade_id)
+                orders = orders_of(trade)
+            moved = run.send(trade, orders)
             still_open = run.follow(trade)
             if moved:
                 continue
@@ -128,7 +130,7 @@ class _Run:
         for client in self._clients.values():
             client.close()
 
-    def send(self, trade: Trade) -> int:
+    def send(self, trade: Trade, orders: list[Order]) -> int:
         """Send what may go now side by side, each in its time; returns how many are no longer planned through us.
 
         1. When each planned order would go out is known, and who would go too late is denied, before
@@ -138,7 +140,6 @@ class _Run:
         """
         before = self.sent + self.denied
         self.waiting = 0
-        orders = orders_of(trade)
         going_now = next_orders(trade, orders)
         if not going_now:
             return 0

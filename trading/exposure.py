@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 
 from baskets.factors import factors_of
 from itomarkets.lib import clock
-from itomarkets.lib.compiled import compiled
+from itomarkets.lib.compiled import Asked, compiled
 from itomarkets.lib.rounding import ONE, ZERO, quantize
 from itomarkets.lib.venues import Side
 from markets.models import Market
@@ -90,8 +90,16 @@ def day_start(now: datetime) -> datetime:
 
 def recent_trades(*, user_id: int, now: datetime, key: str = "", quote_id: UUID | None = None) -> list[Trade]:
     """Read a person's trades of the UTC day and of the last minute, newest first, and those of a key or a quote."""
-    since = min(day_start(now), now - timedelta(minutes=1))
-    return _trades(user_id=user_id, since=since, key=key, quote_id=quote_id or NO_QUOTE)
+    return _trades(user_id=user_id, since=_recently(now), key=key, quote_id=quote_id or NO_QUOTE)
+
+
+def asked_of_recent(*, user_id: int, now: datetime, key: str, quote_id: UUID) -> Asked:
+    """Return what `recent_trades` will ask, for `read_ahead`."""
+    return _trades.asked(user_id=user_id, since=_recently(now), key=key, quote_id=quote_id)
+
+
+def _recently(now: datetime) -> datetime:
+    return min(day_start(now), now - timedelta(minutes=1))
 
 
 @compiled

@@ -35,7 +35,7 @@ def waits_for_choice(trade: Trade) -> bool:
 
 def orders_of(trade: Trade) -> list[Order]:
     """Read a trade's orders, the thinnest first, with market and account; fills only once something was sent."""
-    orders = _orders(trade_id=trade.pk)
+    orders = all_orders(trade_id=trade.pk)
     for order in orders:
         order.trade = trade
     if any(order.status != Status.PLANNED for order in orders):
@@ -44,7 +44,8 @@ def orders_of(trade: Trade) -> list[Order]:
 
 
 @compiled
-def _orders(*, trade_id: UUID) -> QuerySet[Order]:
+def all_orders(*, trade_id: UUID) -> QuerySet[Order]:
+    """Return a trade's orders, the thinnest first."""
     thinnest_first = Order.objects.filter(trade=trade_id).order_by("-depth_share", "-reserved", "leg_no")
     return thinnest_first.select_related("market", "account")
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.models import User
-from itomarkets.lib.compiled import compiled
+from itomarkets.lib.compiled import Asked, compiled
 from itomarkets.lib.rounding import ZERO
 from itomarkets.lib.venues import Side
 from itomarkets.records import audit
@@ -37,7 +37,7 @@ CHECKED_COLUMNS = (
 
 def markets_to_check(market_ids: Iterable[int]) -> dict[int, Market]:
     """Read markets as the checks of this file ask for them, in one statement."""
-    return {market.pk: market for market in _markets(market_ids=list(market_ids))}
+    return {market.pk: market for market in _markets(market_ids=sorted(market_ids))}
 
 
 @compiled
@@ -479,6 +479,16 @@ def desk_of(orders: Sequence[Order], *, accounts: Mapping[int, VenueAccount], no
         limits=limits,
         loss=loss_denial(user_id=trade.user_id, mode=trade.mode, limits=limits, now=now) if buys else None,
     )
+
+
+def asked_by_desk(orders: Sequence[Order]) -> list[Asked]:
+    """Return what `desk_of` will ask first, for `read_ahead`."""
+    return asked_by_checks(user_id=orders[0].trade.user_id, market_ids={order.market_id for order in orders})
+
+
+def asked_by_checks(*, user_id: int, market_ids: Iterable[int]) -> list[Asked]:
+    """Return what `limits_of` and `markets_to_check` will ask, for `read_ahead`."""
+    return [_personal.asked(user_id=user_id), _markets.asked(market_ids=sorted(market_ids))]
 
 
 def send_refusal(*, order: Order, now: datetime, desk: Desk | None = None) -> str:

@@ -11,15 +11,16 @@ from django.db.models import QuerySet
 from kombu.exceptions import OperationalError
 
 from accounts.models import User
-from itomarkets.lib.compiled import compiled, insert_all
+from itomarkets.lib.compiled import compiled, insert_all, read_ahead
 from itomarkets.lib.rounding import ZERO
 from itomarkets.records import audit
 from markets.models import Market
-from trading.exposure import Stand, recent_trades, stand_of
+from trading.exposure import Stand, asked_of_recent, recent_trades, stand_of
 from trading.limits import (
     Denial,
     Limits,
     account_denial,
+    asked_by_checks,
     dollars,
     duplicate_denial,
     limits_of,
@@ -33,7 +34,7 @@ from trading.models import Order, Position, TicketQuote, Trade, TradeAction, Ven
 from trading.planning import PlannedOrder, QuotedLeg, plan_orders
 from trading.quoting import buyings_of, legs_of
 from trading.sides import free_to_sell
-from trading.switch import blocked_reason
+from trading.switch import blocked_reason, locked_switches
 from trading.tasks import run_trade
 
 logger = logging.getLogger(__name__)
@@ -126,25 +127,30 @@ def _standing(trades: list[Trade], quote: TicketQuote, key: str) -> Trade | None
 
 def _store(user: User, quote: TicketQuote, key: str, policy: str, now: datetime, request_id: str) -> Trade:
     legs = legs_of(quote)
-    blocked = blocked_reason(
-        user_id=user.pk, action=quote.action, venues=sorted({leg.venue for leg in legs}), lock=True
-    )
-    # All of the mode's, locked in the order of their ids: two confirmations, on whichever accounts, cannot
-    # both spend the same cash or the same room under a limit.
-    mine = _locked_accounts(user_id=user.pk, mode=quote.mode)
-    # Whoever waited here for a twin of this very click finds its trade now.
-    trades = _recent(user, quote, key, now)
-    standing = _standing(trades, quote, key)
-    if standing is not None:
-        return standing
-    if not quote.is_alive(now):
-        raise TradeRefused("quote_expired", "This quote has run out. Quote the basket again; nothing was sent.")
-    if blocked:
-        raise TradeRefused("switch", blocked)
-    trade_id = uuid5(TRADE_NAMESPACE, str(quote.pk))
-    planned = plan_orders(trade_id=trade_id, action=quote.action, legs=legs)
-    stand = stand_of(user_id=user.pk, mode=quote.mode, now=now, accounts=mine, trades=trades)
-    _check(user, quote, legs, planned, stand)
+    venues = sorted({leg.venue for leg in legs})
+    with read_ahead(
+        locked_switches.asked(user_id=user.pk, venues=venues),
+        _locked_accounts.asked(user_id=user.pk, mode=quote.mode),
+        asked_of_recent(user_id=user.pk, now=now, key=key, quote_id=quote.pk),
+        *asked_by_checks(user_id=user.pk, market_ids={leg.market_id for leg in legs}),
+    ):
+        blocked = blocked_reason(user_id=user.pk, action=quote.action, venues=venues, lock=True)
+        # All of the mode's, locked in the order of their ids: two confirmations, on whichever accounts, cannot
+        # both spend the same cash or the same room under a limit.
+        mine = _locked_accounts(user_id=user.pk, mode=quote.mode)
+        # Whoever waited here for a twin of this very click finds its trade now.
+        trades = _recent(user, quote, key, now)
+        standing = _standing(trades, quote, key)
+        if standing is not None:
+            return standing
+        if not quote.is_alive(now):
+            raise TradeRefused("quote_expired", "This quote has run out. Quote the basket again; nothing was sent.")
+        if blocked:
+            raise TradeRefused("switch", blocked)
+        trade_id = uuid5(TRADE_NAMESPACE, str(quote.pk))
+        planned = plan_orders(trade_id=trade_id, action=quote.action, legs=legs)
+        stand = stand_of(user_id=user.pk, mode=quote.mode, now=now, accounts=mine, trades=trades)
+        _check(user, quote, legs, planned, stand)
     trade = Trade(
         id=trade_id,
         user=user,

@@ -1,21 +1,21 @@
 """The two transactions around a send, for one order or for many: the claim before it, the acceptance after it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from itomarkets.lib.compiled import compiled, insert_all, update_each
+from itomarkets.lib.compiled import compiled, insert_all, read_ahead, update_each
 from itomarkets.lib.venues import VenueError
 from trading.attempts import turned_up_reason
 from trading.holding import deny
-from trading.limits import desk_of, send_refusal
+from trading.limits import asked_by_desk, desk_of, send_refusal
 from trading.models import Order, OrderEvent, Trade, VenueAccount
 from trading.schedule import WriteBudget, budget_of, put_off
-from trading.switch import blocked_each
-from trading.venue_state import closed_reason, closed_states, remember_accepted
+from trading.switch import blocked_each, locked_switches
+from trading.venue_state import all_closed, closed_reason, closed_states, remember_accepted
 from trading.venues.base import Placement, SignedOrder, SubmitResult
 
 Status = Order.Status
@@ -56,15 +56,24 @@ def claim_all(signed: Sequence[tuple[Order, SignedOrder | VenueError]], *, now: 
     waiting = 0
     with transaction.atomic():
         # The trade before all else, as everybody locks who takes more than one.
-        _is_executing(orders[0].trade)
-        blocked = _blocked(orders)
-        locked = _locked_accounts(account_ids={order.account_id for order in orders})
-        accounts = {account.pk: account for account in locked}
-        budgets = _Budgets(accounts)
-        # Each with whether its account has an unknown write.
-        planned = dict(_locked_orders(order_ids=[order.pk for order in orders]))
-        states = closed_states()
-        desk = desk_of(orders, accounts=accounts, now=now)
+        trade = orders[0].trade
+        _is_executing(trade)
+        venues = sorted({order.market.venue for order in orders})
+        account_ids, order_ids = sorted({order.account_id for order in orders}), [order.pk for order in orders]
+        with read_ahead(
+            locked_switches.asked(user_id=trade.user_id, venues=venues),
+            _locked_accounts.asked(account_ids=account_ids),
+            _locked_orders.asked(order_ids=order_ids),
+            all_closed.asked(),
+            *asked_by_desk(orders),
+        ):
+            blocked = blocked_each(user_id=trade.user_id, action=orders[0].action, venues=venues)
+            accounts = {account.pk: account for account in _locked_accounts(account_ids=account_ids)}
+            budgets = _Budgets(accounts)
+            # Each with whether its account has an unknown write.
+            planned = dict(_locked_orders(order_ids=order_ids))
+            states = closed_states()
+            desk = desk_of(orders, accounts=accounts, now=now)
         for order, payload in signed:
             if order.pk not in planned:
                 continue
@@ -188,14 +197,8 @@ def _is_executing(trade: Trade) -> None:
         update_each(Trade, {trade.pk: {}}, same=becomes, where=was)
 
 
-def _blocked(orders: Sequence[Order]) -> dict[str, str]:
-    """Lock and read the switches that orders of one trade are under; gives why not, by venue."""
-    venues = sorted({order.market.venue for order in orders})
-    return blocked_each(user_id=orders[0].trade.user_id, action=orders[0].action, venues=venues)
-
-
 @compiled
-def _locked_accounts(*, account_ids: Collection[int]) -> QuerySet[VenueAccount]:
+def _locked_accounts(*, account_ids: Sequence[int]) -> QuerySet[VenueAccount]:
     own = VenueAccount.objects.select_for_update().filter(pk__in=account_ids)
     return own.only("kind", "mode", "is_enabled", "live_enabled", "budget_whole_at").order_by("pk")
 

@@ -27,13 +27,13 @@ def blocked_reason(*, user_id: int, action: str, venues: Collection[str] = (), l
 
     With `lock`, inside a transaction, a flip waits for the claim and the next claim sees the flip.
     """
-    read = _locked_switches if lock else _switches
+    read = locked_switches if lock else _switches
     return _first_reason(read(user_id=user_id, venues=list(venues)), action)
 
 
 def blocked_each(*, user_id: int, action: str, venues: Collection[str]) -> dict[str, str]:
     """Lock and read the switches that a person's new orders are under; gives why not, by venue that takes none."""
-    switches = _locked_switches(user_id=user_id, venues=list(venues))
+    switches = locked_switches(user_id=user_id, venues=list(venues))
     reasons = {
         venue: _first_reason([switch for switch in switches if switch.venue in ("", venue)], action) for venue in venues
     }
@@ -47,7 +47,8 @@ def _switches(*, user_id: int, venues: Sequence[str]) -> QuerySet[TradingSwitch]
 
 
 @compiled
-def _locked_switches(*, user_id: int, venues: Sequence[str]) -> QuerySet[TradingSwitch]:
+def locked_switches(*, user_id: int, venues: Sequence[str]) -> QuerySet[TradingSwitch]:
+    """Lock the switches that a person's orders at venues are under."""
     scope = Q(user=None, venue="") | Q(user_id=user_id) | Q(venue__in=venues)
     return TradingSwitch.objects.filter(scope).order_by("id").select_for_update(of=("self",))
 

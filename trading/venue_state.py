@@ -48,11 +48,12 @@ def mode_now(state: VenueState, now: datetime) -> str:
 
 def closed_states() -> dict[tuple[str, str], VenueState]:
     """Read the venues that take no orders, or did not when last heard of, by (venue, environment)."""
-    return {(state.venue, state.environment): state for state in _closed()}
+    return {(state.venue, state.environment): state for state in all_closed()}
 
 
 @compiled
-def _closed() -> QuerySet[VenueState]:
+def all_closed() -> QuerySet[VenueState]:
+    """Return the venues that take no orders, or did not when last heard of."""
     return VenueState.objects.exclude(mode=Mode.OPEN)
 
 

@@ -5,11 +5,12 @@ it. Where a person waits for twenty of them in a row, that is what they wait for
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from functools import cache, update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -59,6 +60,7 @@ class _Statement:
         self._queryset = queryset
         self._compiler = compiler = queryset.query.get_compiler(connection=self.connection)
         self._values: tuple[Any, ...] = ()
+        self._found: list[Any] | None = None
         try:
             self._sql, self._params = compiler.as_sql()
         except EmptyResultSet:
@@ -69,14 +71,27 @@ class _Statement:
         queryset.query.get_compiler = lambda *args, **kwargs: compiler
         compiler.as_sql = lambda *args, **kwargs: (self._sql, self._values)
         compiler.get_converters = lambda expressions: converters
+        ask, compiler.execute_sql = compiler.execute_sql, self._execute
+        self._ask = ask
 
     def rows(self, arguments: Mapping[str, Any]) -> list[Any]:
+        sql, self._values = self.said(arguments)
+        if not sql:
+            return []
+        self._found = _read_ahead.take(self.connection, sql, self._values)
+        return list(self._queryset._iterable_class(self._queryset))
+
+    def said(self, arguments: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+        """Return the statement and its values; an empty one where it can find nothing."""
         if self._locks and not self.connection.in_atomic_block:
             raise TransactionManagementError("select_for_update cannot be used outside of a transaction.")
-        if not self._sql:
-            return []
-        self._values = tuple(self._value(param, arguments) for param in self._params)
-        return list(self._queryset._iterable_class(self._queryset))
+        return self._sql, tuple(self._value(param, arguments) for param in self._params)
+
+    def _execute(self, *args: Any, **kwargs: Any) -> Any:
+        if self._found is None:
+            return self._ask(*args, **kwargs)
+        # What was read ahead, in one chunk.
+        return [self._found]
 
     def _value(self, param: Any, arguments: Mapping[str, Any]) -> Any:
         if not isinstance(param, _Place):
@@ -85,28 +100,85 @@ class _Statement:
         return _plain(value if param.index is None else value[param.index], self.connection)
 
 
-def compiled(build: Callable[P, models.QuerySet[Any, Row]]) -> Callable[P, list[Row]]:
-    """Turn a function from keyword arguments to a queryset into one that returns the rows, compiled once a connection.
+# A call of a compiled function that is yet to be made.
+Asked = tuple[_Statement, Mapping[str, Any]]
 
-    The arguments may only be compared with in filters: numbers, strings, instants, UUIDs, or lists
-    of them for `__in`. Nothing else about the queryset may depend on them.
-    """
-    kept = threading.local()
 
-    @wraps(build)
-    def rows(*args: P.args, **kwargs: P.kwargs) -> list[Row]:
+class _ReadAhead(threading.local):
+    """Rows that this thread has read ahead and not yet asked for."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[Any, ...], list[Any]] = {}
+
+    def take(self, connection: Any, sql: str, values: tuple[Any, ...]) -> list[Any] | None:
+        return self.rows.pop((id(connection), sql, values), None) if self.rows else None
+
+
+_read_ahead = _ReadAhead()
+
+
+class Compiled(Generic[P, Row]):
+    """A function from keyword arguments to the rows of one compiled queryset."""
+
+    def __init__(self, build: Callable[P, models.QuerySet[Any, Row]]) -> None:
+        update_wrapper(self, build)
+        self._build = build
+        self._kept = threading.local()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> list[Row]:
+        statement, given = self._statement(kwargs)
+        return statement.rows(given)
+
+    def asked(self, *args: P.args, **kwargs: P.kwargs) -> Asked:
+        """Return what `read_ahead` takes: this very call, not yet made."""
+        return self._statement(kwargs)
+
+    def _statement(self, kwargs: Mapping[str, Any]) -> tuple[_Statement, dict[str, Any]]:
         given = {name: list(value) if isinstance(value, LISTS) else value for name, value in sorted(kwargs.items())}
         lengths = tuple(len(value) if isinstance(value, list) else None for value in given.values())
-        statements: dict[tuple[int | None, ...], _Statement] = kept.__dict__.setdefault("statements", {})
+        statements: dict[tuple[int | None, ...], _Statement] = self._kept.__dict__.setdefault("statements", {})
         statement = statements.get(lengths)
         if statement is None or statement.connection is not connections[DEFAULT_DB_ALIAS]:
             if len(statements) >= MOST_SHAPES:
                 statements.clear()
             params: Any = {name: _Param(name, length) for name, length in zip(given, lengths, strict=True)}
-            statement = statements[lengths] = _Statement(build(*args, **params))
-        return statement.rows(given)
+            statement = statements[lengths] = _Statement(cast(Any, self._build)(**params))
+        return statement, given
 
-    return rows
+
+def compiled(build: Callable[P, models.QuerySet[Any, Row]]) -> Compiled[P, Row]:
+    """Turn a function from keyword arguments to a queryset into one that returns the rows, compiled once a connection.
+
+    The arguments may only be compared with in filters: numbers, strings, instants, UUIDs, or lists
+    of them for `__in`. Nothing else about the queryset may depend on them.
+    """
+    return Compiled(build)
+
+
+@contextmanager
+def read_ahead(*asked: Asked) -> Iterator[None]:
+    """Ask several compiled statements in one round trip; inside, the same calls find their rows read.
+
+    They run one after the other in the order given, each seeing what was committed before it, so a
+    lock that stands first is held when the next one reads. Each is for one call; what nobody asked
+    for is dropped. On SQLite, which has no round trips, the calls read for themselves.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    has_trips = connection.vendor == "postgresql"
+    said = [ask for statement, given in asked if (ask := statement.said(given))[0]] if has_trips else []
+    if not said:
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(sql for sql, _ in said), [value for _, values in said for value in values])
+        for number, (sql, values) in enumerate(said):
+            if number:
+                cursor.nextset()
+            _read_ahead.rows[id(connection), sql, values] = cursor.fetchall()
+    try:
+        yield
+    finally:
+        _read_ahead.rows.clear()
 
 
 def _plain(value: Any, connection: Any) -> Any:

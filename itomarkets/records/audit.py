@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from itomarkets.lib import clock
-from itomarkets.lib.compiled import compiled, insert_all
+from itomarkets.lib.compiled import compiled, insert_all, read_ahead
 from itomarkets.records.models import AuditEntry, Lease
 
 logger = logging.getLogger(__name__)
@@ -77,11 +77,13 @@ def record(
     # What it describes fails with it, so a savepoint of its own would save nothing.
     with transaction.atomic(savepoint=False):
         moment = at or clock.now()
-        if not _locked_head():
+        # Read after the lock, in a statement of its own: one that waited for it would see the chain as it was before.
+        with read_ahead(_locked_head.asked(), _last_entry.asked()):
+            is_locked, last = bool(_locked_head()), _last_entry()
+        if not is_locked:
             Lease.objects.get_or_create(name="audit-chain", defaults={"until": moment})
             _locked_head()
-        # Read after the lock, in a statement of its own: one that waited for it would see the chain as it was before.
-        last = _last_entry()
+            last = _last_entry()
         seq, prev_hash = (last[0][0] + 1, last[0][1]) if last else (1, CHAIN_START)
         entry = AuditEntry(
             seq=seq,

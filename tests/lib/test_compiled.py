@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
-from itomarkets.lib.compiled import compiled, insert_all, update_each
+from itomarkets.lib.compiled import compiled, insert_all, read_ahead, update_each
 from itomarkets.records.models import AuditEntry, JobRun, Lease
 from markets.models import Market
 from tests.factories import make_market
@@ -117,3 +117,38 @@ def test_each_row_is_updated_with_its_own_values_where_it_stands_as_expected() -
         row.refresh_from_db()
         changed = (f"it's {n} %s", Decimal(f"0.{n}5"), NOON, True)
         assert ((row.slug, row.last_price, row.close_at, row.neg_risk) == changed) == (n < 2)
+
+
+@pytest.mark.django_db
+def test_what_is_read_ahead_is_asked_once_and_found_by_the_same_calls_alone() -> None:
+    rows = [make_market(last_price=Decimal("0.31")), make_market(last_price=Decimal("0.62"))]
+    ids, other = [rows[0].pk], [rows[1].pk]
+    Lease.objects.create(name="head", until=NOON)
+    expected = prices(ids=ids), prices(ids=other), [row.pk for row in busy_rows(venue="kalshi", since=NOON, ids=ids)]
+    trips = 1 if connection.vendor == "postgresql" else 4
+    with CaptureQueriesContext(connection) as captured:
+        with read_ahead(
+            locked.asked(name="head"),
+            prices.asked(ids=ids),
+            busy_rows.asked(venue="kalshi", since=NOON, ids=ids),
+            prices.asked(ids=other),
+        ):
+            assert prices(ids=ids) == expected[0]
+            assert [row.pk for row in busy_rows(venue="kalshi", since=NOON, ids=ids)] == expected[2]
+            assert [row.name for row in locked(name="head")] == ["head"]
+            assert prices(ids=other) == expected[1]
+        assert len(captured) == trips
+    with read_ahead(prices.asked(ids=ids)):
+        Market.objects.filter(pk=rows[1].pk).update(last_price=Decimal("0.5"))
+        # Other values are another question, and a second call is a second question.
+        assert prices(ids=other)[0][1] == Decimal("0.5")
+        assert prices(ids=ids) == expected[0]
+        Market.objects.filter(pk=rows[0].pk).update(last_price=Decimal("0.4"))
+        assert prices(ids=ids)[0][1] == Decimal("0.4")
+    with pytest.raises(ZeroDivisionError), read_ahead(prices.asked(ids=ids)):
+        raise ZeroDivisionError
+    Market.objects.filter(pk=rows[0].pk).update(last_price=Decimal("0.3"))
+    # Nothing that was read ahead outlives its block.
+    assert prices(ids=ids)[0][1] == Decimal("0.3")
+    with read_ahead(prices.asked(ids=[])):
+        assert prices(ids=[]) == []

@@ -20,9 +20,13 @@ from trading.quoting import legs_of, quote_basket
 from trading.sending import Answer, claim_all, store_accepted
 from trading.venues.base import Placement, SignedOrder, SubmitResult
 
-# From the confirmation to its commit, and from there to the commit of the last answer.
-CONFIRMED_IN, CLAIMED_IN, STORED_IN = 13, 11, 3
-SENT_IN = 2 + CLAIMED_IN + STORED_IN
+# From the confirmation to its commit, and from there to the commit of the last answer. On PostgreSQL several
+# statements share a round trip.
+if connection.vendor == "postgresql":
+    CONFIRMED_IN, READ_IN, CLAIMED_IN, STORED_IN = 8, 1, 6, 3
+else:
+    CONFIRMED_IN, READ_IN, CLAIMED_IN, STORED_IN = 13, 2, 11, 3
+SENT_IN = READ_IN + CLAIMED_IN + STORED_IN
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ from baskets.editing import EditRefused, create_custom_basket
 from baskets.effects import Effect, effect_of
 from baskets.forms import CLOSING, VOLUMES, MarketFilters, SuggestionForm
 from baskets.models import Basket, Suggestion
-from baskets.reading import visible_to
+from baskets.reading import reachable_by
 from baskets.views import market_prices
 from categorization.filters import ClassifiedMarketFilter
 from categorization.models import Theme
@@ -152,7 +152,7 @@ def _curate(
 @require_POST
 def basket_clone(request: HttpRequest, slug: str) -> HttpResponse:
     """Put what a basket holds into the draft, to be changed and saved as one's own; decided legs stay behind."""
-    basket = get_object_or_404(visible_to(request.user), slug=slug)
+    basket = get_object_or_404(reachable_by(request.user), slug=slug)
     newest = current_composition(basket)
     rows = newest.constituents.select_related("market").order_by("pk") if newest else ()
     legs = [(row.market_id, row.side, row.weight) for row in rows if not row.market.is_resolved]

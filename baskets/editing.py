@@ -1,6 +1,7 @@
 """People's own baskets: made, and deleted while nothing hangs on them."""
 
 import logging
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -100,6 +101,39 @@ def change_custom_basket(
             after["version"] = version.version
             demand_held(now=now)
         record(action="basket.changed", subject=f"basket:{row.pk}", actor=user, before=before, after=after, at=now)
+    return row
+
+
+def share_basket(*, user: Any, basket: Basket, visibility: str, now: datetime) -> Basket:
+    """Have a person's own basket seen by whoever has its link, or by its owner alone.
+
+    Each time that it is shared it gets an address that nobody can guess; the address from before leads nowhere then.
+    Raises EditRefused.
+    """
+    if basket.kind != Basket.Kind.CUSTOM or basket.owner_id != user.pk:
+        raise EditRefused("Only its owner may share a basket.")
+    if visibility not in (Basket.Visibility.LINK, Basket.Visibility.PRIVATE):
+        raise EditRefused("Choose whether whoever has the link may see it, or only you.")
+    with transaction.atomic():
+        row = Basket.objects.select_for_update().get(pk=basket.pk)
+        if not row.is_active:
+            raise EditRefused("This basket was deleted; make a new one.")
+        if row.visibility == Basket.Visibility.PUBLIC:
+            raise EditRefused("This basket is public: others hold on to it, so it stays so.")
+        if row.visibility != visibility:
+            before = {"visibility": row.visibility, "slug": row.slug}
+            row.visibility = visibility
+            if visibility == Basket.Visibility.LINK:
+                row.slug = f"{(slugify(row.name)[:40] or 'basket')}-{secrets.token_hex(10)}"
+            row.save(update_fields=["visibility", "slug"])
+            record(
+                action="basket.shared",
+                subject=f"basket:{row.pk}",
+                actor=user,
+                before=before,
+                after={"visibility": row.visibility, "slug": row.slug},
+                at=now,
+            )
     return row
 
 

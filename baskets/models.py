@@ -32,6 +32,7 @@ class Basket(models.Model):
 
     class Visibility(models.TextChoices):
         PUBLIC = "public", "Public"
+        LINK = "link", "By link"
         PRIVATE = "private", "Private"
 
     class Mode(models.TextChoices):

@@ -122,9 +122,18 @@ class BasketDetail:
 
 
 def visible_to(user: Any) -> QuerySet[Basket]:
-    """Active baskets that a person may see: public ones and their own."""
+    """Active baskets that a person may find: public ones and their own."""
+    return _active(user, Basket.Visibility.PUBLIC)
+
+
+def reachable_by(user: Any) -> QuerySet[Basket]:
+    """Active baskets that a person may open when they name one: also those that are shared by their link."""
+    return _active(user, Basket.Visibility.PUBLIC, Basket.Visibility.LINK)
+
+
+def _active(user: Any, *shown: str) -> QuerySet[Basket]:
     mine = Q(owner=user) if getattr(user, "is_authenticated", False) else Q(pk__in=[])
-    return Basket.objects.filter(Q(visibility=Basket.Visibility.PUBLIC) | mine, is_active=True)
+    return Basket.objects.filter(Q(visibility__in=shown) | mine, is_active=True)
 
 
 def filter_baskets(baskets: QuerySet[Basket], *, kind: str | None = None, search: str = "") -> QuerySet[Basket]:

@@ -7,6 +7,7 @@ urlpatterns = [
     path("baskets", views.basket_list, name="basket-list"),
     path("baskets/<slug:slug>/chart.json", views.basket_chart, name="basket-chart"),
     path("baskets/<slug:slug>/delete", views.basket_delete, name="basket-delete"),
+    path("baskets/<slug:slug>/share", views.basket_share, name="basket-share"),
     path("baskets/<slug:slug>/clone", builder_views.basket_clone, name="basket-clone"),
     path("markets", search_views.market_list, name="market-list"),
     path("markets/<int:pk>", views.market_detail, name="market-detail"),

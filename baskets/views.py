@@ -10,10 +10,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.people import person_of
 from baskets import suggestions
-from baskets.editing import delete_custom_basket
+from baskets.editing import EditRefused, delete_custom_basket, share_basket
 from baskets.forms import KINDS, SORTS, ListFilters, sort_rows
 from baskets.models import Basket, Constituent, Suggestion
-from baskets.reading import basket_rows, chart_series, visible_to
+from baskets.reading import basket_rows, chart_series, reachable_by, visible_to
 from categorization.pairs.partners import Partner, pairs_of
 from categorization.pairs.wording import side_by_side
 from categorization.trail import explain_market, would_change
@@ -92,7 +92,7 @@ def _columns(filters: ListFilters) -> list[dict[str, str]]:
 @require_safe
 def basket_chart(request: HttpRequest, slug: str) -> HttpResponse:
     """Give a basket's chart as columns; null where a fixing is missing, so that a gap stays a gap."""
-    basket = get_object_or_404(visible_to(request.user), slug=slug)
+    basket = get_object_or_404(reachable_by(request.user), slug=slug)
     span = request.GET.get("span", "1m")
     if span not in dict(SPANS):
         return JsonResponse(
@@ -223,6 +223,24 @@ def basket_delete(request: HttpRequest, slug: str) -> HttpResponse:
     delete_custom_basket(user=person_of(request), basket=basket, now=clock.now())
     messages.success(request, f"“{name}” is deleted. Positions that you bought with it stay in your portfolio.")
     return redirect("basket-list")
+
+
+@login_required
+@require_POST
+def basket_share(request: HttpRequest, slug: str) -> HttpResponse:
+    """Share one's own basket by its link, or have it to oneself again."""
+    basket = get_object_or_404(Basket, slug=slug, owner=person_of(request), is_active=True)
+    try:
+        basket = share_basket(
+            user=person_of(request), basket=basket, visibility=request.POST.get("visibility", ""), now=clock.now()
+        )
+    except EditRefused as error:
+        messages.error(request, str(error))
+    else:
+        shared = basket.visibility == Basket.Visibility.LINK
+        said = "Whoever has this page's address sees the basket now." if shared else "Only you see the basket now."
+        messages.success(request, said)
+    return redirect("basket-detail", slug=basket.slug)
 
 
 @login_required

@@ -186,7 +186,7 @@ def _accounts(*, user: User, mode: str, now: datetime) -> AccountSet:
 
 
 def _may_see(user: User, basket: Basket) -> bool:
-    return basket.visibility == Basket.Visibility.PUBLIC or basket.owner_id in (None, user.pk)
+    return basket.visibility != Basket.Visibility.PRIVATE or basket.owner_id in (None, user.pk)
 
 
 def _without_stopped_venues(sides: Sequence[HeldSide], action: str, warnings: list[str]) -> list[HeldSide]:

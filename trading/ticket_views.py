@@ -20,7 +20,7 @@ from accounts.people import person_of
 from accounts.stepup import MONEY_SCOPES, needs_step_up
 from baskets.models import Basket
 from baskets.reading import basket_detail as read_basket
-from baskets.reading import chart_series, visible_to, waiting_change
+from baskets.reading import chart_series, reachable_by, waiting_change
 from baskets.views import SPANS
 from itomarkets.lib import clock
 from itomarkets.lib.rounding import ZERO
@@ -44,7 +44,7 @@ SENDING_CHOICES = ("continue", "resend", "unwind")
 
 @require_safe
 def basket_detail(request: HttpRequest, slug: str) -> HttpResponse:
-    basket = get_object_or_404(visible_to(request.user), slug=slug)
+    basket = get_object_or_404(reachable_by(request.user), slug=slug)
     ticket = Ticket.of(request.GET, basket)
     return render(request, "trading/basket.html", _basket_page(request, basket, ticket, clock.now()))
 
@@ -86,7 +86,7 @@ def _basket_page(request: HttpRequest, basket: Basket, ticket: Ticket, now: date
 @require_POST
 def ticket_quote(request: HttpRequest, slug: str) -> HttpResponse:
     """Quote the ticket: a fragment for htmx, the whole page without script."""
-    basket = get_object_or_404(visible_to(request.user), slug=slug)
+    basket = get_object_or_404(reachable_by(request.user), slug=slug)
     ticket, now = Ticket.of(request.POST, basket), clock.now()
     context = _quote(request, basket, ticket, now, action="buy")
     status = 422 if context.get("refused") else 200

@@ -17,7 +17,7 @@ from baskets.backfill import LONGEST_DAYS
 from baskets.backfill_runs import BackfillRefused, abandon, ask_for_backfill
 from baskets.editing import EditRefused, change_custom_basket, create_custom_basket, delete_custom_basket
 from baskets.models import BackfillRun, Basket, PriceHistory
-from baskets.reading import NO_FACTS, basket_detail, composition_at, facts_of, filter_baskets, visible_to
+from baskets.reading import NO_FACTS, basket_detail, composition_at, facts_of, filter_baskets, reachable_by, visible_to
 from baskets.series import basket_series, series_point, shift_of
 from baskets.tasks import run_backfill
 from baskets.valuation import value_basket
@@ -41,7 +41,7 @@ class BasketView(ApiView):
     required_scopes = {"GET": Scope.BASKETS_READ}
 
     def visible(self, request: Request) -> QuerySet[Basket]:
-        return visible_to(request.user).select_related("theme", "owner")
+        return reachable_by(request.user).select_related("theme", "owner")
 
     def basket(self, request: Request, basket_id: str) -> Basket:
         return get_object_or_404(self.visible(request), public_id=basket_id)
@@ -217,5 +217,5 @@ class BackfillDetail(BasketView):
     answers = {"GET": shapes.BackfillShape}
 
     def get(self, request: Request, run_id: UUID) -> Response:
-        runs = BackfillRun.objects.select_related("basket").filter(basket__in=visible_to(request.user))
+        runs = BackfillRun.objects.select_related("basket").filter(basket__in=reachable_by(request.user))
         return Response(serializers.show_run(get_object_or_404(runs, pk=run_id)))

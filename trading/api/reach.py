@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from accounts.models import ApiKey
 from accounts.people import person_of
 from baskets.models import Basket
-from baskets.reading import visible_to
+from baskets.reading import reachable_by
 from trading.accounts import allowed_modes
 from trading.models import Position, TicketQuote, Trade, VenueAccount
 
@@ -44,7 +44,7 @@ def quotes_of(request: Request) -> QuerySet[TicketQuote]:
 
 def baskets_of(request: Request, *, action: str) -> QuerySet[Basket]:
     """Return the baskets that can be bought; to sell, also those that are held and not seen any more."""
-    seen = Q(pk__in=visible_to(request.user).values("pk"))
+    seen = Q(pk__in=reachable_by(request.user).values("pk"))
     if action == "sell":
         held: Any = Position.objects.filter(
             account__user=person_of(request), account__mode__in=modes_of(request), count__gt=0

@@ -16,6 +16,8 @@ PANEL = (HEIGHT - TOP - 2 * GAP) // 2
 INK, FAINT, SIMULATED = "#1c1c1c", "#d8d8d8", "#f1efe8"
 GAUGE, LEVEL, NET, CHANGE = "#1f6fb2", "#c43e2b", "#d99a1c", "#8a8a8a"
 
+WORDS = {LEVEL: "red", NET: "yellow"}
+
 
 class PictureError(Exception):
     """No picture can be drawn here; the text says what is missing."""
@@ -65,7 +67,7 @@ def draw_history(*, title: str, series: ChartSeries, path: Path) -> None:
             draw.text((8, y - 6), f"{mark:.1f}", fill=INK)
         for name, colour, _ in shown:
             _line(draw, series.points, name, colour, across, top, low, high)
-        says = ", ".join(f"{name} in {colour}" for _, colour, name in shown if name)
+        says = ", ".join(f"{name} in {WORDS[colour]}" for _, colour, name in shown if name)
         draw.text((LEFT, top + PANEL + 6), f"{label}{': ' + says if says else ''}", fill=INK)
         draw.rectangle((LEFT, top, WIDTH - RIGHT, top + PANEL), outline=FAINT)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,8 +89,9 @@ def _line(
     for point in points:
         (value,) = _values([point], name) or (None,)
         place = None if value is None else (across(point.at), _down(value, top, low, high))
-        if place is not None and before is not None:
-            draw.line((*before, *place), fill=colour, width=2)
+        if place is not None:
+            # One between two gaps is seen too.
+            draw.line((*(before or place), *place), fill=colour, width=2)
         before = place
 
 

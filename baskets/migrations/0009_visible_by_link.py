@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('baskets', '0007_proposals'),
+        ('baskets', '0008_suggestion_public_ids'),
     ]
 
     operations = [

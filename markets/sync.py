@@ -225,7 +225,8 @@ def _add_and_update(
     """Pass one: store and index every page, the next ones being fetched and parsed meanwhile."""
     told, indexed = 0, mirror.seen.largest_pk
     cuts = () if since else closing_quantiles(mirror.venue, now=mirror.now)
-    for pages in together(Walkers(client.walks(since=since, cuts=cuts)).pages(), markets=MARKETS_A_WRITE):
+    walkers = Walkers(client.walks(since=since, cuts=cuts))
+    for pages in together(walkers.pages(), markets=MARKETS_A_WRITE, is_waited_for=walkers.are_waited_for):
         hold()
         mirror.store(*pages)
         # New markets now, while the venue is waited for; what changed is made up for at the end.
@@ -246,13 +247,19 @@ def closing_quantiles(venue: Venue, *, now: datetime) -> list[int]:
     return [int(at.timestamp()) for at in times if at is not None]
 
 
-def together(pages: Iterator[Page], *, markets: int) -> Iterator[list[Page]]:
-    """Gather pages until they hold so many markets: a transaction for each of Gamma's small ones would cost more."""
+def together(
+    pages: Iterator[Page], *, markets: int, is_waited_for: Callable[[], bool] = lambda: False
+) -> Iterator[list[Page]]:
+    """Gather pages until they hold so many markets: a transaction for each of Gamma's small ones would cost more.
+
+    While the next page is waited for, a quarter is enough.
+    """
     gathered: list[Page] = []
     try:
         for page in pages:
             gathered.append(page)
-            if sum(len(one.markets) or len(one.events) for one in gathered) >= markets:
+            held = sum(len(one.markets) or len(one.events) for one in gathered)
+            if held >= markets or (held * 4 >= markets and is_waited_for()):
                 yield gathered
                 gathered = []
     except VenueError:

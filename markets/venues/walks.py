@@ -67,6 +67,10 @@ class Walkers:
         with self._changed:
             return not self._walks and self._idle * 2 >= self.count
 
+    def are_waited_for(self) -> bool:
+        """Say whether no page is ready just now."""
+        return self._pages.empty()
+
     def pages(self) -> Iterator[Page]:
         """Yield pages as they come; an error ends the stream in place of a page. At most `ahead` wait."""
         if not self._walks:

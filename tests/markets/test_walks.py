@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itomarkets.lib.venues import VenueUnavailable
+from markets.sync import together
 from markets.venues import kalshi
 from markets.venues.kalshi import KalshiReads
 from markets.venues.rows import MarketRow, Page
@@ -34,6 +35,16 @@ def test_every_page_of_every_walk_comes_once() -> None:
     assert names(Walkers(walks, count=4).pages()) == expected
     assert names(walk_in_turn(walks)) == expected
     assert names(Walkers([], count=4).pages()) == []
+
+
+def test_pages_are_written_in_fours_but_one_by_one_while_the_next_is_waited_for() -> None:
+    def sizes(*waits: bool) -> list[int]:
+        told = iter(waits)
+        pages = (page(str(number)) for number in range(6))
+        return [len(some) for some in together(pages, markets=4, is_waited_for=lambda: next(told, False))]
+
+    assert sizes() == [4, 2]
+    assert sizes(True, False, True) == [1, 2, 3]
 
 
 def test_an_error_of_one_walk_ends_the_stream_and_the_others() -> None:

@@ -25,6 +25,8 @@ from markets.models import Market
 # Half the widest spread that still counts as tight: the assumed cost where a side is not quoted.
 ASSUMED_HALF_SPREAD = Decimal("0.05")
 REASON_LENGTH = 200
+# What all legs together may pay, in index dollars: a value is a whole number of 1e-14 in 63 bits, 92,233 at most.
+MOST_PAID = Decimal(90_000)
 KEEP_NEWEST_MARK = (
     "(market_id, side) DO UPDATE SET price = excluded.price, at = excluded.at "
     "WHERE baskets_mark.at IS NULL OR excluded.at > baskets_mark.at"
@@ -120,6 +122,11 @@ def reckon(*, basket: Basket, legs: Sequence[TargetLeg], now: datetime) -> Recko
     weights = [leg.weight for leg in legs]
     units = units_of(mode=basket.mode, weights=weights, prices=prices, value=BASE_VALUE, method=method)
     cash = BASE_VALUE - market_value(units, prices)
+    if sum(units, cash) > MOST_PAID:
+        raise CompositionRefused(
+            f"The legs are so cheap that the basket could come to pay more than {MOST_PAID:,} times a dollar; "
+            "leave out the cheapest or give it less weight."
+        )
     fields: dict[str, Any] = {"divisor": ONE, "divisor_net": ONE, "value_after": BASE_VALUE, "cash": cash}
     new_units = {leg.market_id: (leg.side, n) for leg, n in zip(legs, units, strict=True)}
     if before is not None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from baskets import tasks
 from baskets.arithmetic import market_value
+from baskets.compositions import CompositionRefused
 from baskets.fixing import fix
 from baskets.legs import BookRow, HeldLeg, good_marks, held_legs
 from baskets.marks import LegMark, Reason
@@ -183,6 +184,17 @@ def test_all_settled_stays_constant_for_ever(now):
         record_prices(now=now + timedelta(days=days))
     assert basket.history.values("value").distinct().count() == 1
     assert basket.history.count() == 3
+
+
+def test_a_basket_that_could_pay_more_than_a_value_holds_is_refused_and_the_dearest_allowed_is_fixed(now):
+    cheap = make_quoted(now, "0.0010", "0.0012")
+    with pytest.raises(CompositionRefused, match="so cheap"):
+        compose(make_basket(), now, (make_quoted(now, "0.0010", "0.0011"), "yes", "1"))
+    basket = make_basket()
+    compose(basket, now, (cheap, "yes", "0.9"), (make_quoted(now, "0.49", "0.51"), "yes", "0.1"))
+    settle(cheap, "1", now)
+    record_prices(now=now)
+    assert basket.history.get().value > 81_000
 
 
 def test_inactive_baskets_and_older_compositions_are_not_fixed(now):

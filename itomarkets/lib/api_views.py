@@ -19,6 +19,7 @@ from itomarkets.lib.scopes import Scope
 NAME_SHOWN = 80
 # What runs on while nothing happens: it does not make an answer another one.
 MOVING = frozenset({"age_seconds", "worst_age_seconds", "price.at", "now"})
+MOVING_IN_BYTES = tuple(f'"{name.rpartition(".")[2]}":'.encode() for name in sorted(MOVING))
 
 
 class ApiView(APIView):
@@ -97,7 +98,11 @@ def refuse_parameters(request: Request, known: Iterable[str]) -> None:
 
 def etag_of(content: Any) -> str:
     """Return a weak tag of an answer; ages and the instant of asking do not count."""
-    body = orjson.dumps(_still(content, ""), default=plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    body = orjson.dumps(content, default=plain, option=options)
+    # Most lists hold nothing that moves: looking for it in the bytes is much quicker than walking every row.
+    if any(name in body for name in MOVING_IN_BYTES):
+        body = orjson.dumps(_still(content, ""), default=plain, option=options)
     return f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 

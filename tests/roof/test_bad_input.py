@@ -63,6 +63,8 @@ def refuse(command: str, *arguments: str, **options: Any) -> str:
 BAD_OPTIONS = [
     (("sync_markets", "--venue", "nyse"), "invalid choice: 'nyse'"),
     (("sync_markets", "--sometimes"), "unrecognized arguments: --sometimes"),
+    (("draw_baskets", "nosuch"), "There is no basket nosuch; see the list of baskets."),
+    (("draw_baskets", "--span", "2y"), "invalid choice: '2y'"),
     (("backfill_history",), "--basket ID for one basket, or --all"),
     (("backfill_history", "--all", "--basket", "3"), "--basket ID for one basket, or --all"),
     (("backfill_history", "--all"), "no baskets yet; run build_system_baskets"),

@@ -48,8 +48,10 @@ def doors(source: str) -> set[str]:
     return found
 
 
-# benches.py measures the machine itself and trades for nobody.
-MODULES = sorted(path for path in TRADING.rglob("*.py") if "migrations" not in path.parts and path.name != "benches.py")
+# Benches measure the machine itself and trade for nobody.
+MODULES = sorted(
+    path for path in TRADING.rglob("*.py") if "migrations" not in path.parts and not path.name.endswith("benches.py")
+)
 
 
 def test_the_execution_package_reads_no_raw_clock_chance_or_id() -> None:

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from accounts.api_keys import revoke_key
 from accounts.models import ApiKey, User
 from tests.factories import make_user
 from tests.trading.api_caller import Caller
@@ -173,14 +174,15 @@ def test_a_session_at_the_api_trades_real_money_after_the_password_only(quote: T
 
 @pytest.mark.parametrize("environment", ["test", "live"])
 def test_a_key_trades_real_money_only_where_its_maker_was_asked(
-    quote: TicketQuote, now: datetime, environment: str
+    quote: TicketQuote, now: datetime, environment: str, django_capture_on_commit_callbacks: Any
 ) -> None:
     key = Caller(quote.user, now, environment=environment)
     path = f"/baskets/{quote.basket.public_id}/trades"
     answer = key.ask("POST", path, {"quote_id": str(quote.pk)}, **{"Idempotency-Key": "k-1"})
     assert answer.status_code == (201 if environment == "live" else 404)
     assert Trade.objects.count() == (1 if environment == "live" else 0)
-    ApiKey.objects.update(revoked=True)
+    with django_capture_on_commit_callbacks(execute=True):
+        revoke_key(user=quote.user, prefix=ApiKey.objects.get().prefix, now=now)
     assert key.ask("POST", path, {"quote_id": str(quote.pk)}, **{"Idempotency-Key": "k-2"}).status_code == 401
 
 

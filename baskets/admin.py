@@ -179,20 +179,53 @@ def show_effect(effect: Effect) -> SafeString:
 DECISION = ["reviewer", "reviewed_at", "notes", "result"]
 
 
-@admin.register(Suggestion)
-class SuggestionAdmin(ReadOnly, admin.ModelAdmin):
+class DecidedAdmin(ReadOnly, admin.ModelAdmin):
+    """What one reviewer approves or rejects, once, with notes."""
+
     action_form = NotesForm
+    actions = ["approve", "reject"]
+    # The module that decides, and what it raises where it refuses.
+    rules: Any
+    refusal: type[Exception]
+
+    def named(self, row: Any) -> str:
+        return f"{str(self.opts.model_name).capitalize()} {row.pk}"
+
+    def has_review_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(f"baskets.review_{self.opts.model_name}")
+
+    @admin.action(description="Approve, with the notes", permissions=["review"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._decide(request, queryset, self.rules.approve, "approved")
+
+    @admin.action(description="Reject, with the notes", permissions=["review"])
+    def reject(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._decide(request, queryset, self.rules.reject, "rejected")
+
+    def _decide(self, request: HttpRequest, queryset: QuerySet[Any], decide: Any, word: str) -> None:
+        notes, name = request.POST.get("notes", ""), str(self.opts.model_name)
+        done = 0
+        for row in queryset.order_by("created_at"):
+            try:
+                decide(**{name: row}, reviewer=request.user, now=clock.now(), notes=notes)
+            except self.refusal as error:
+                messages.error(request, f"{self.named(row)}: {error}")
+            else:
+                done += 1
+        if done:
+            messages.success(request, f"{done} {name}{'s' if done != 1 else ''} {word}.")
+
+
+@admin.register(Suggestion)
+class SuggestionAdmin(DecidedAdmin):
+    rules, refusal = suggestions, suggestions.SuggestionRefused
     list_display = ["id", "type", "target", "user", "status", "reason", "created_at", "reviewer", "reviewed_at"]
     list_display_links = ["id", "type"]
     list_filter = ["status", "type"]
     list_select_related = ["basket", "user", "reviewer"]
     search_fields = ["name", "reason", "user__username"]
     ordering = ["created_at"]
-    actions = ["approve", "reject"]
     fields = ["type", "target", "user", "status", "reason", "description", "diff", "effect", *DECISION]
-
-    def has_review_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("baskets.review_suggestion")
 
     @admin.display(description="for")
     def target(self, row: Suggestion) -> str:
@@ -236,41 +269,19 @@ class SuggestionAdmin(ReadOnly, admin.ModelAdmin):
             return str(error)
         return show_effect(effect)
 
-    @admin.action(description="Approve, with the notes", permissions=["review"])
-    def approve(self, request: HttpRequest, queryset: QuerySet[Suggestion]) -> None:
-        self._decide(request, queryset, suggestions.approve, "approved")
-
-    @admin.action(description="Reject, with the notes", permissions=["review"])
-    def reject(self, request: HttpRequest, queryset: QuerySet[Suggestion]) -> None:
-        self._decide(request, queryset, suggestions.reject, "rejected")
-
-    def _decide(self, request: HttpRequest, queryset: QuerySet[Suggestion], decide: Any, word: str) -> None:
-        notes = request.POST.get("notes", "")
-        done = 0
-        for row in queryset.order_by("created_at"):
-            try:
-                decide(suggestion=row, reviewer=request.user, now=clock.now(), notes=notes)
-            except suggestions.SuggestionRefused as error:
-                messages.error(request, f"Suggestion {row.pk}: {error}")
-            else:
-                done += 1
-        if done:
-            messages.success(request, f"{done} suggestion{'s' if done != 1 else ''} {word}.")
-
 
 @admin.register(Proposal)
-class ProposalAdmin(ReadOnly, admin.ModelAdmin):
-    action_form = NotesForm
+class ProposalAdmin(DecidedAdmin):
+    rules, refusal = proposals, proposals.ProposalRefused
     list_display = ["basket", "status", "reason", "limit", "turnover", "cost", "created_at", "reviewer", "reviewed_at"]
     list_filter = ["status", "basket"]
-    list_select_related = ["basket", "reviewer"]
+    list_select_related = ["basket", "base", "reviewer"]
     search_fields = ["basket__name", "reason"]
     ordering = ["-created_at"]
-    actions = ["approve", "reject"]
     fields = ["basket", "base", "status", "reason", "limit", "turnover", "cost", "created_at", "effect", *DECISION]
 
-    def has_review_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("baskets.review_proposal")
+    def named(self, row: Proposal) -> str:
+        return row.basket.name
 
     @admin.display(description="what an approval would do now")
     def effect(self, row: Proposal) -> SafeString | str:
@@ -281,27 +292,6 @@ class ProposalAdmin(ReadOnly, admin.ModelAdmin):
         except proposals.ProposalRefused as error:
             return str(error)
         return show_effect(effect_of_targets(basket=row.basket, targets=targets, now=clock.now()))
-
-    @admin.action(description="Approve, with the notes", permissions=["review"])
-    def approve(self, request: HttpRequest, queryset: QuerySet[Proposal]) -> None:
-        self._decide(request, queryset, proposals.approve, "approved")
-
-    @admin.action(description="Reject, with the notes", permissions=["review"])
-    def reject(self, request: HttpRequest, queryset: QuerySet[Proposal]) -> None:
-        self._decide(request, queryset, proposals.reject, "rejected")
-
-    def _decide(self, request: HttpRequest, queryset: QuerySet[Proposal], decide: Any, word: str) -> None:
-        notes = request.POST.get("notes", "")
-        done = 0
-        for row in queryset.select_related("base").order_by("created_at"):
-            try:
-                decide(proposal=row, reviewer=request.user, now=clock.now(), notes=notes)
-            except proposals.ProposalRefused as error:
-                messages.error(request, f"{row.basket.name}: {error}")
-            else:
-                done += 1
-        if done:
-            messages.success(request, f"{done} proposal{'s' if done != 1 else ''} {word}.")
 
 
 class OverrideForm(forms.ModelForm):

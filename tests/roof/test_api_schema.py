@@ -1,5 +1,6 @@
 """The OpenAPI document against the server: drawn requests with every scope and without, known ids and unknown ones."""
 
+import ast
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from django.conf import settings as django_settings
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, transaction
@@ -126,6 +128,24 @@ def test_the_document_is_openapi_3_1_and_its_shapes_are_json_schemas() -> None:
         Draft202012Validator.check_schema(shape)
 
 
-def test_codes_are_listed_once() -> None:
+GIVES_CODES = ("*/api/*.py", "trading/*.py", "itomarkets/lib/api*.py")
+# Where the code stands among what an error is made of.
+CODED = {"Conflict": 1, "Unprocessable": 1, "Unavailable": 1, "BadRequest": 1, "NotFound": 1} | {
+    "TradeRefused": 0,
+    "Denial": 0,
+}
+
+
+def test_every_code_that_the_source_gives_is_listed_once() -> None:
     names = [code for _, code, _ in CODES]
     assert len(names) == len(set(names))
+    given: set[str] = set()
+    for path in [path for glob in GIVES_CODES for path in django_settings.BASE_DIR.glob(glob)]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CODED:
+                code = node.args[CODED[node.func.id] :][:1]
+                given |= {part.value for part in code if isinstance(part, ast.Constant)}
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "default_code":
+                given.add(ast.literal_eval(node.value))
+    assert len(given) > 30
+    assert given - set(names) == set()
